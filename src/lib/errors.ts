@@ -1,0 +1,50 @@
+/**
+ * Errors that people read. Each module family extends RoburError with a closed union of codes, says what
+ * happened in the message, and where it can, why and what to do about it. They are turned into text once, at
+ * the edge of the command line.
+ */
+export class RoburError<Code extends string = string> extends Error {
+  readonly code: Code;
+  /** Why it happened, one sentence. */
+  readonly why: string | undefined;
+  /** A command or an action that mends it. */
+  readonly hint: string | undefined;
+
+  constructor(code: Code, message: string, more: { why?: string; hint?: string; cause?: unknown } = {}) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = "RoburError";
+    this.code = code;
+    this.why = more.why;
+    this.hint = more.hint;
+  }
+}
+
+/** What was typed cannot be understood: exit status 2. */
+export class UsageError extends RoburError<"usage"> {
+  constructor(message: string, more: { why?: string; hint?: string } = {}) {
+    super("usage", message, more);
+  }
+}
+
+/** The text of an error for standard error, several lines, each ended by a newline. */
+export function formatError(error: unknown): string {
+  if (!(error instanceof RoburError)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return `error: this is a fault in robur itself, please report it\n  ${text.replaceAll("\n", "\n  ")}\n`;
+  }
+  const lines = [`error: ${error.message}`];
+  if (error.why !== undefined) lines.push(...indent(error.why, "  "));
+  if (error.hint !== undefined) lines.push(...indent(error.hint, "  try: "));
+  return lines.join("\n") + "\n";
+}
+
+/** A one-line form, as the original tenders print theirs. */
+export function errorLine(error: unknown): string {
+  if (!(error instanceof RoburError)) return formatError(error).trimEnd();
+  return error.why === undefined ? error.message : `${error.message}: ${error.why}`;
+}
+
+function indent(text: string, first: string): string[] {
+  const rest = " ".repeat(first.length);
+  return text.split("\n").map((line, i) => (i === 0 ? first : rest) + line);
+}

@@ -1,0 +1,253 @@
+/**
+ * The one place that calls C. libc's symbols are bound by bun:ffi, so each call here runs at native speed but
+ * with no protection at all: a wrong address is a crash of the whole process. The rules that keep it safe:
+ *
+ * - an address is either a typed array, kept alive by the caller until the call returns, or a number that came
+ *   from `mmap` and is checked against the mapping by whoever passes it;
+ * - a failing call answers -1 and leaves the reason in errno, read right after on the same thread. Functions
+ *   in this file answer `-errno` instead, as the kernel itself does, or throw an OsError where the caller has
+ *   no choice but to give up;
+ * - `ioctl`, `syscall`, `prctl`, `open` and `fcntl` are variadic in C; Linux on x86_64 and aarch64 passes
+ *   integer variadic arguments as it passes fixed ones.
+ */
+import { FFIType, type Pointer, dlopen, ptr, read, toArrayBuffer } from "bun:ffi";
+import { RoburError } from "../lib/errors.ts";
+import { errnoName, errnoText } from "./errno.ts";
+
+/** An address in this process: a number below 2^47. */
+export type Address = number;
+export type Buffer = NodeJS.TypedArray | DataView;
+
+const { symbols: c } = dlopen("libc.so.6", {
+  __errno_location: { args: [], returns: "ptr" },
+  open: { args: ["ptr", "i32", "u32"], returns: "i32" },
+  openat: { args: ["i32", "ptr", "i32", "u32"], returns: "i32" },
+  close: { args: ["i32"], returns: "i32" },
+  read: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  write: { args: ["i32", "ptr", "u64"], returns: FFIType.i64_fast },
+  pread: { args: ["i32", "ptr", "u64", "u64"], returns: FFIType.i64_fast },
+  pwrite: { args: ["i32", "ptr", "u64", "u64"], returns: FFIType.i64_fast },
+  lseek: { args: ["i32", "i64", "i32"], returns: FFIType.i64_fast },
+  ioctl: { args: ["i32", "u64", "u64"], returns: "i32" },
+  fcntl: { args: ["i32", "i32", "u64"], returns: "i32" },
+  mmap: { args: ["u64", "u64", "i32", "i32", "i32", "u64"], returns: FFIType.i64_fast },
+  mprotect: { args: ["u64", "u64", "i32"], returns: "i32" },
+  munmap: { args: ["u64", "u64"], returns: "i32" },
+  mincore: { args: ["u64", "u64", "ptr"], returns: "i32" },
+  ppoll: { args: ["ptr", "u64", "ptr", "u64"], returns: "i32" },
+  socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+  sigaction: { args: ["i32", "ptr", "u64"], returns: "i32" },
+  prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
+  setgroups: { args: ["u64", "ptr"], returns: "i32" },
+  setresgid: { args: ["u32", "u32", "u32"], returns: "i32" },
+  setresuid: { args: ["u32", "u32", "u32"], returns: "i32" },
+  syscall: { args: ["i64", "u64", "u64", "u64", "u64", "u64", "u64"], returns: FFIType.i64_fast },
+});
+
+/** A system call failed. `errno` is the number, `code` its name (ENOENT, EBUSY, …). */
+export class OsError extends RoburError<string> {
+  readonly errno: number;
+  constructor(what: string, errno: number, more: { hint?: string } = {}) {
+    super(errnoName(errno), `${what}: ${errnoText(errno)}`, more);
+    this.errno = errno;
+  }
+}
+
+const errnoAddress = c.__errno_location() as Pointer;
+
+/** The reason of the last failing call on the main thread. Workers don't use this file. */
+function errno(): number {
+  return read.i32(errnoAddress, 0);
+}
+
+/** Turns -1 into -errno. */
+function negative(result: number | bigint): number {
+  return result === -1 ? -errno() : Number(result);
+}
+
+function orThrow(what: string, result: number): number {
+  if (result < 0) throw new OsError(what, -result);
+  return result;
+}
+
+/** UTF-8 with a NUL at the end. A NUL inside would silently cut the string, so it is refused. */
+export function cString(text: string): Uint8Array {
+  if (text.includes("\0")) throw new OsError(JSON.stringify(text), 22);
+  return new TextEncoder().encode(text + "\0");
+}
+
+/** The address of a typed array's first byte; valid while the array is referenced. */
+export function addressOf(buffer: Buffer): Address {
+  return ptr(buffer as NodeJS.TypedArray);
+}
+
+/** A view of `length` bytes of this process's memory. The mapping must outlive the view. */
+export function viewOf(address: Address, length: number): ArrayBuffer {
+  return toArrayBuffer(address as Pointer, 0, length);
+}
+
+/* ---- descriptors ---- */
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+/** O_DIRECTORY differs between the two architectures (arch/arm64/include/uapi/asm/fcntl.h). */
+export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
+
+/** A new descriptor, or -errno. O_CLOEXEC is the caller's to give. */
+export function open(path: string, flags: number, mode = 0): number {
+  return negative(c.open(cString(path), flags, mode));
+}
+
+/** Like `open`, relative to an open directory. */
+export function openAt(directory: number, path: string, flags: number, mode = 0): number {
+  return negative(c.openat(directory, cString(path), flags, mode));
+}
+
+export function close(fd: number): void {
+  c.close(fd);
+}
+
+/** Bytes read into memory at `address`, 0 at the end, or -errno. */
+export function readInto(fd: number, address: Address | Buffer, length: number): number {
+  return negative(c.read(fd, address as Pointer, length));
+}
+
+/** Bytes written from memory at `address`, or -errno. */
+export function writeFrom(fd: number, address: Address | Buffer, length: number): number {
+  return negative(c.write(fd, address as Pointer, length));
+}
+
+export function preadInto(fd: number, address: Address | Buffer, length: number, offset: number): number {
+  return negative(c.pread(fd, address as Pointer, length, offset));
+}
+
+export function pwriteFrom(fd: number, address: Address | Buffer, length: number, offset: number): number {
+  return negative(c.pwrite(fd, address as Pointer, length, offset));
+}
+
+/** The size of a regular file or block device (lseek to the end), or -errno. */
+export function sizeOf(fd: number): number {
+  return negative(c.lseek(fd, 0, 2));
+}
+
+/** The ioctl's result, or -errno. `argument` is a number or the address of a structure. */
+export function ioctl(fd: number, request: number, argument: number | Buffer = 0): number {
+  return negative(c.ioctl(fd, request, typeof argument === "number" ? argument : addressOf(argument)));
+}
+
+/**
+ * The ioctl without any conversion, for the one loop that runs a guest: -1 on failure, reason by `lastErrno`.
+ */
+export const rawIoctl: (fd: number, request: number, argument: number) => number = c.ioctl;
+export const lastErrno: () => number = errno;
+
+const F_GETFD = 1;
+const F_SETFD = 2;
+const F_GETFL = 3;
+const F_SETFL = 4;
+
+/** Whether the descriptor is open. */
+export function isOpen(fd: number): boolean {
+  return c.fcntl(fd, F_GETFD, 0) !== -1;
+}
+
+/** Makes reads and writes answer EAGAIN instead of waiting. Answers 0 or -errno. */
+export function setNonBlocking(fd: number): number {
+  const flags = negative(c.fcntl(fd, F_GETFL, 0));
+  return flags < 0 ? flags : negative(c.fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+/** Whether the descriptor is closed by exec. */
+export function setCloseOnExec(fd: number, closed: boolean): void {
+  orThrow(`descriptor ${fd}`, negative(c.fcntl(fd, F_SETFD, closed ? 1 : 0)));
+}
+
+export const POLLIN = 1;
+export const POLLOUT = 4;
+
+/**
+ * ppoll(2). `fds` holds `count` records of 8 bytes {fd i32, events i16, revents i16}; `timeout` two i64,
+ * seconds and nanoseconds, or null to wait without end. Number of ready records, or -errno.
+ */
+export function ppoll(fds: Buffer, count: number, timeout: BigInt64Array | null): number {
+  return negative(c.ppoll(fds as NodeJS.TypedArray, count, timeout, 0));
+}
+
+/** A new socket or -errno. */
+export function socket(domain: number, type: number, protocol: number): number {
+  return negative(c.socket(domain, type, protocol));
+}
+
+/* ---- memory ---- */
+
+export const PROT_NONE = 0;
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const PROT_EXEC = 4;
+export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_NORESERVE = 0x4000;
+
+/** Maps `length` bytes where the kernel likes and answers the address. Throws OsError. */
+export function mmap(length: number, protection: number, flags: number, fd = -1, offset = 0): Address {
+  return orThrow(`mapping ${length} bytes`, negative(c.mmap(0, length, protection, flags, fd, offset)));
+}
+
+/** Changes the protection of whole pages. Throws OsError. */
+export function mprotect(address: Address, length: number, protection: number): void {
+  orThrow(`protecting ${length} bytes`, negative(c.mprotect(address, length, protection)));
+}
+
+export function munmap(address: Address, length: number): void {
+  c.munmap(address, length);
+}
+
+/** Which 4 KiB pages are resident: one byte a page, lowest bit. False where the kernel won't tell. */
+export function mincore(address: Address, length: number, pages: Uint8Array): boolean {
+  return c.mincore(address, length, pages) === 0;
+}
+
+/* ---- process ---- */
+
+export const SIGINT = 2;
+export const SIGPIPE = 13;
+export const SIGTERM = 15;
+
+/**
+ * Sets a signal's handler to machine code at `handler`, or to 0 (default) or 1 (ignore).
+ * struct sigaction of glibc: handler @0, mask 128 bytes @8, flags i32 @136, restorer @144.
+ */
+export function sigaction(signal: number, handler: Address | 0 | 1): void {
+  const action = new DataView(new ArrayBuffer(152));
+  action.setBigUint64(0, BigInt(handler), true);
+  orThrow(`handling signal ${signal}`, negative(c.sigaction(signal, action as never, 0)));
+}
+
+/** prctl(2): its result, or -errno. */
+export function prctl(option: number, a: number | bigint = 0, b: number | bigint = 0): number {
+  return negative(c.prctl(option, a, b, 0, 0));
+}
+
+/**
+ * Becomes another user for good, on every thread of the process (libc tells its threads; the bare system
+ * calls would change one). Supplementary groups are dropped. Throws OsError.
+ */
+export function becomeUser(uid: number, gid: number): void {
+  orThrow("dropping groups", negative(c.setgroups(0, null)));
+  orThrow(`becoming group ${gid}`, negative(c.setresgid(gid, gid, gid)));
+  orThrow(`becoming user ${uid}`, negative(c.setresuid(uid, uid, uid)));
+}
+
+type Argument = number | bigint | Buffer;
+
+/** Any system call by its number (see syscalls.ts): its result, or -errno. */
+export function syscall(number: number, ...args: Argument[]): number {
+  const a = args.map((x) => (typeof x === "number" || typeof x === "bigint" ? x : addressOf(x)));
+  return negative(c.syscall(number, a[0] ?? 0, a[1] ?? 0, a[2] ?? 0, a[3] ?? 0, a[4] ?? 0, a[5] ?? 0));
+}

@@ -1,0 +1,75 @@
+/**
+ * System call numbers of the two architectures, as far as robur names them
+ * (arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h). -1: the architecture has none.
+ */
+import { type Architecture, HOST_ARCHITECTURE } from "../lib/architecture.ts";
+
+const TABLE = {
+  read: [0, 63],
+  write: [1, 64],
+  open: [2, -1],
+  close: [3, 57],
+  mmap: [9, 222],
+  mprotect: [10, 226],
+  munmap: [11, 215],
+  rt_sigaction: [13, 134],
+  rt_sigprocmask: [14, 135],
+  rt_sigreturn: [15, 139],
+  ioctl: [16, 29],
+  pread64: [17, 67],
+  pwrite64: [18, 68],
+  sched_yield: [24, 124],
+  mremap: [25, 216],
+  mincore: [27, 232],
+  madvise: [28, 233],
+  dup: [32, 23],
+  getpid: [39, 172],
+  socket: [41, 198],
+  clone: [56, 220],
+  fork: [57, -1],
+  vfork: [58, -1],
+  execve: [59, 221],
+  exit: [60, 93],
+  ptrace: [101, 117],
+  setgroups: [116, 159],
+  setresuid: [117, 147],
+  setresgid: [119, 149],
+  sigaltstack: [131, 132],
+  personality: [135, 92],
+  prctl: [157, 167],
+  arch_prctl: [158, -1],
+  mount: [165, 40],
+  gettid: [186, 178],
+  futex: [202, 98],
+  sched_setaffinity: [203, 122],
+  sched_getaffinity: [204, 123],
+  set_tid_address: [218, 96],
+  clock_gettime: [228, 113],
+  exit_group: [231, 94],
+  epoll_ctl: [233, 21],
+  tgkill: [234, 131],
+  openat: [257, 56],
+  newfstatat: [262, 79],
+  ppoll: [271, 73],
+  set_robust_list: [273, 99],
+  epoll_pwait: [281, 22],
+  timerfd_create: [283, 85],
+  timerfd_settime: [286, 86],
+  epoll_create1: [291, 20],
+  seccomp: [317, 277],
+  getrandom: [318, 278],
+  memfd_create: [319, 279],
+  execveat: [322, 281],
+  membarrier: [324, 283],
+  rseq: [334, 293],
+  clone3: [435, 435],
+  close_range: [436, 436],
+  fcntl: [72, 25],
+  kill: [62, 129],
+} as const;
+
+export type SyscallName = keyof typeof TABLE;
+/** The number of a system call, or -1 where the architecture has none. */
+export function syscallNumber(name: SyscallName, architecture: Architecture = HOST_ARCHITECTURE): number {
+  return TABLE[name][architecture === "x86_64" ? 0 : 1];
+}
