@@ -13,6 +13,7 @@
 import { FFIType, type Pointer, dlopen, ptr, read, toArrayBuffer } from "bun:ffi";
 import { RoburError } from "../lib/errors.ts";
 import { errnoName, errnoText } from "./errno.ts";
+import { syscallNumber } from "./syscalls.ts";
 
 /** An address in this process: a number below 2^47. */
 export type Address = number;
@@ -41,6 +42,7 @@ const { symbols: c } = dlopen("libc.so.6", {
   setgroups: { args: ["u64", "ptr"], returns: "i32" },
   setresgid: { args: ["u32", "u32", "u32"], returns: "i32" },
   setresuid: { args: ["u32", "u32", "u32"], returns: "i32" },
+  clock_gettime: { args: ["i32", "ptr"], returns: "i32" },
   syscall: { args: ["i64", "u64", "u64", "u64", "u64", "u64", "u64"], returns: FFIType.i64_fast },
 });
 
@@ -171,10 +173,10 @@ export const POLLIN = 1;
 export const POLLOUT = 4;
 
 /**
- * ppoll(2). `fds` holds `count` records of 8 bytes {fd i32, events i16, revents i16}; `timeout` two i64,
- * seconds and nanoseconds, or null to wait without end. Number of ready records, or -errno.
+ * ppoll(2). `fds` holds `count` records of 8 bytes {fd i32, events i16, revents i16}; `timeout` the four
+ * words of two i64, seconds and nanoseconds, or null to wait without end. Number of ready records, or -errno.
  */
-export function ppoll(fds: Buffer, count: number, timeout: BigInt64Array | null): number {
+export function ppoll(fds: Buffer, count: number, timeout: Uint32Array | null): number {
   return negative(c.ppoll(fds as NodeJS.TypedArray, count, timeout, 0));
 }
 
@@ -242,6 +244,20 @@ export function becomeUser(uid: number, gid: number): void {
   orThrow("dropping groups", negative(c.setgroups(0, null)));
   orThrow(`becoming group ${gid}`, negative(c.setresgid(gid, gid, gid)));
   orThrow(`becoming user ${uid}`, negative(c.setresuid(uid, uid, uid)));
+}
+
+/** Ends the process at once, all threads, without any clean-up of the runtime's. */
+export function exitGroup(status: number): never {
+  c.syscall(syscallNumber("exit_group"), status, 0, 0, 0, 0, 0);
+  throw new Error("exit_group returned");
+}
+
+export const CLOCK_REALTIME = 0;
+export const CLOCK_MONOTONIC = 1;
+
+/** Reads a clock into four words: seconds low and high, nanoseconds, zero. */
+export function clockGettime(clock: number, into: Uint32Array): void {
+  c.clock_gettime(clock, into);
 }
 
 type Argument = number | bigint | Buffer;

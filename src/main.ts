@@ -1,0 +1,26 @@
+/**
+ * The executable. What it does depends on the name it was called by: `solo5-hvt` and `solo5-spt` are the
+ * tenders, anything else is `robur`. Every command is loaded only when it is used, so that a tender never
+ * loads a server.
+ */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+
+/** The name this process was called by. The runtime puts its own in process.argv, the kernel keeps ours. */
+function calledName(): string {
+  const [name = ""] = readFileSync("/proc/self/cmdline", "utf8").split("\0", 1);
+  return basename(name);
+}
+
+const name = calledName();
+const argv = process.argv.slice(2);
+if (/^solo5-hvt(\b|$)/.test(name)) {
+  const { solo5Hvt } = await import("./commands/solo5-hvt.ts");
+  solo5Hvt(name, argv);
+} else if (/^solo5-spt(\b|$)/.test(name)) {
+  const { solo5Spt } = await import("./commands/solo5-spt.ts");
+  solo5Spt(name, argv);
+} else {
+  const { robur } = await import("./commands/robur.ts");
+  await robur(argv);
+}

@@ -1,0 +1,1 @@
+export function confine(_core: number | undefined): void {}

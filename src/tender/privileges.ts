@@ -1,0 +1,48 @@
+/** A tender started by root stops being root before its guest runs. */
+import { type User, lookUpUser } from "../linux/users.ts";
+import { OsError, becomeUser, prctl } from "../linux/libc.ts";
+import { TenderError } from "./tender-error.ts";
+
+const PR_SET_DUMPABLE = 4;
+const PR_SET_NO_NEW_PRIVS = 38;
+
+/** Whom a tender of root becomes when nobody is named: the first of these that the system has. */
+const DEFAULT_USERS = ["robur", "nobody"];
+
+/**
+ * The user that the guest's process will run as, or undefined to stay who we are. Only root can change.
+ * Throws TenderError unknown-user or privileges.
+ */
+export function chooseUser(wanted: string | undefined, isRoot = process.getuid?.() === 0): User | undefined {
+  if (wanted === undefined) {
+    if (!isRoot) return undefined;
+    const found = DEFAULT_USERS.map(lookUpUser).find((user) => user !== undefined);
+    if (found !== undefined) return found;
+    throw new TenderError("unknown-user", `none of the users ${DEFAULT_USERS.join(", ")} exists`, {
+      hint: "--user NAME",
+    });
+  }
+  const user = lookUpUser(wanted);
+  if (user === undefined) {
+    throw new TenderError("unknown-user", `no such user: ${wanted}`, { hint: "getent passwd | cut -d: -f1" });
+  }
+  if (!isRoot && user.uid !== process.getuid?.()) {
+    throw new TenderError("privileges", `only root can run a unikernel as another user (${user.name})`, {
+      hint: "leave --user out, or use sudo",
+    });
+  }
+  return isRoot ? user : undefined;
+}
+
+/** Gives up everything that is not needed any more, on all threads, for good. Throws TenderError privileges. */
+export function dropPrivileges(user: User | undefined): void {
+  try {
+    if (user !== undefined) becomeUser(user.uid, user.gid);
+  } catch (error) {
+    if (!(error instanceof OsError)) throw error;
+    throw new TenderError("privileges", `can't become ${user?.name}: ${error.message}`, { cause: error });
+  }
+  const done = prctl(PR_SET_NO_NEW_PRIVS, 1);
+  if (done < 0) throw new TenderError("privileges", "can't set no_new_privs");
+  prctl(PR_SET_DUMPABLE, 0);
+}
