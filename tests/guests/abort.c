@@ -1,0 +1,8 @@
+/* Aborts. */
+#include "kit.h"
+
+DEVICES();
+
+int run(void) {
+    panic("as told");
+}

@@ -1,0 +1,11 @@
+/* Executes data. */
+#include "kit.h"
+
+DEVICES();
+
+static uint8_t ret_instruction[] = {0xc3};
+
+int run(void) {
+    ((void (*)(void))(uintptr_t)address((uintptr_t)ret_instruction))();
+    return survived("executed .data");
+}
