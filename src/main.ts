@@ -3,13 +3,12 @@
  * tenders, anything else is `robur`. Every command is loaded only when it is used, so that a tender never
  * loads a server.
  */
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
+import { readSmallFile } from "./linux/libc.ts";
 
 /** The name this process was called by. The runtime puts its own in process.argv, the kernel keeps ours. */
 function calledName(): string {
-  const [name = ""] = readFileSync("/proc/self/cmdline", "utf8").split("\0", 1);
-  return basename(name);
+  const [path = ""] = (readSmallFile("/proc/self/cmdline") ?? "").split("\0", 1);
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 const name = calledName();

@@ -1,8 +1,9 @@
 /** The executable called as solo5-hvt: the options, messages and exit statuses of the original. */
+import { printError } from "../linux/libc.ts";
 import { errorLine } from "../lib/errors.ts";
 import { VERSION } from "../lib/version.ts";
 import { SUPPORTED_VERSIONS } from "../image/abi.ts";
-import { nameFile, openImage } from "../image/open-image.ts";
+import { nameFile } from "../image/image-error.ts";
 import { checkTarget, readUnikernel } from "../image/unikernel.ts";
 import { openDevices, planDevices } from "../tender/attach.ts";
 import { openCoreDirectory } from "../tender/hvt/core-dump.ts";
@@ -10,28 +11,29 @@ import { hvtMemory, startHvt } from "../tender/hvt/start.ts";
 import { chooseUser } from "../tender/privileges.ts";
 import { parseOptions, scanArguments } from "../tender/solo5-options.ts";
 import { TenderError } from "../tender/tender-error.ts";
+import { findImage } from "./find-image.ts";
 import { solo5Usage } from "./solo5-usage.ts";
 
 /** Runs the tender with the arguments behind its name. `program` is the name it was called by. */
 export function solo5Hvt(program: string, argv: readonly string[]): never {
-  const warn = (line: string) => process.stderr.write(`${program}: ${line}\n`);
+  const warn = (line: string) => printError(`${program}: ${line}\n`);
   const invocation = scanArguments(argv);
   switch (invocation.kind) {
     case "help":
-      process.stderr.write(solo5Usage(program, "hvt"));
+      printError(solo5Usage(program, "hvt"));
       process.exit(1);
     case "version":
-      process.stderr.write(`${program} tender, version robur ${VERSION}\n`);
-      for (const version of SUPPORTED_VERSIONS) process.stderr.write(`ABI version ${version}\n`);
+      printError(`${program} tender, version robur ${VERSION}\n`);
+      for (const version of SUPPORTED_VERSIONS) printError(`ABI version ${version}\n`);
       process.exit(0);
     case "missing-kernel":
       warn("Missing KERNEL operand");
-      process.stderr.write(solo5Usage(program, "hvt"));
+      printError(solo5Usage(program, "hvt"));
       process.exit(1);
   }
   try {
     const { kernel, args } = invocation;
-    const image = openImage(kernel);
+    const image = findImage(kernel);
     const unikernel = nameFile(kernel, () => {
       const read = readUnikernel(image.source);
       checkTarget(read, "hvt");
@@ -56,8 +58,9 @@ export function solo5Hvt(program: string, argv: readonly string[]): never {
     });
   } catch (error) {
     warn(errorLine(error));
-    const isUsage = error instanceof TenderError && (error.code === "bad-option" || error.code === "not-declared");
-    if (isUsage) process.stderr.write(solo5Usage(program, "hvt"));
+    const isUsage =
+      error instanceof TenderError && (error.code === "bad-option" || error.code === "not-declared");
+    if (isUsage) printError(solo5Usage(program, "hvt"));
     process.exit(1);
   }
 }

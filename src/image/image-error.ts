@@ -26,3 +26,17 @@ export type ImageErrorCode =
 
 /** A unikernel file is not acceptable. `message` has the reason; the file's name is the caller's to add. */
 export class ImageError extends RoburError<ImageErrorCode> {}
+
+/** Gives an image's error the name of its file. */
+export function nameFile<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    throw new ImageError(error.code, `${path}: ${error.message}`, {
+      ...(error.why === undefined ? {} : { why: error.why }),
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
+  }
+}

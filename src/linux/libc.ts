@@ -12,12 +12,12 @@
  */
 import { FFIType, type Pointer, dlopen, ptr, read, toArrayBuffer } from "bun:ffi";
 import { RoburError } from "../lib/errors.ts";
-import { errnoName, errnoText } from "./errno.ts";
+import { ERRNO, errnoName, errnoText } from "./errno.ts";
 import { syscallNumber } from "./syscalls.ts";
 
 /** An address in this process: a number below 2^47. */
 export type Address = number;
-export type Buffer = NodeJS.TypedArray | DataView;
+export type Bytes = NodeJS.TypedArray | DataView;
 
 const { symbols: c } = dlopen("libc.so.6", {
   __errno_location: { args: [], returns: "ptr" },
@@ -79,7 +79,7 @@ export function cString(text: string): Uint8Array {
 }
 
 /** The address of a typed array's first byte; valid while the array is referenced. */
-export function addressOf(buffer: Buffer): Address {
+export function addressOf(buffer: Bytes): Address {
   return ptr(buffer as NodeJS.TypedArray);
 }
 
@@ -100,6 +100,9 @@ export const O_CLOEXEC = 0o2000000;
 /** O_DIRECTORY differs between the two architectures (arch/arm64/include/uapi/asm/fcntl.h). */
 export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
 
+/** Opens a directory to make a file without a name in it. */
+export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
+
 /** A new descriptor, or -errno. O_CLOEXEC is the caller's to give. */
 export function open(path: string, flags: number, mode = 0): number {
   return negative(c.open(cString(path), flags, mode));
@@ -115,20 +118,20 @@ export function close(fd: number): void {
 }
 
 /** Bytes read into memory at `address`, 0 at the end, or -errno. */
-export function readInto(fd: number, address: Address | Buffer, length: number): number {
+export function readInto(fd: number, address: Address | Bytes, length: number): number {
   return negative(c.read(fd, address as Pointer, length));
 }
 
 /** Bytes written from memory at `address`, or -errno. */
-export function writeFrom(fd: number, address: Address | Buffer, length: number): number {
+export function writeFrom(fd: number, address: Address | Bytes, length: number): number {
   return negative(c.write(fd, address as Pointer, length));
 }
 
-export function preadInto(fd: number, address: Address | Buffer, length: number, offset: number): number {
+export function preadInto(fd: number, address: Address | Bytes, length: number, offset: number): number {
   return negative(c.pread(fd, address as Pointer, length, offset));
 }
 
-export function pwriteFrom(fd: number, address: Address | Buffer, length: number, offset: number): number {
+export function pwriteFrom(fd: number, address: Address | Bytes, length: number, offset: number): number {
   return negative(c.pwrite(fd, address as Pointer, length, offset));
 }
 
@@ -138,7 +141,7 @@ export function sizeOf(fd: number): number {
 }
 
 /** The ioctl's result, or -errno. `argument` is a number or the address of a structure. */
-export function ioctl(fd: number, request: number, argument: number | Buffer = 0): number {
+export function ioctl(fd: number, request: number, argument: number | Bytes = 0): number {
   return negative(c.ioctl(fd, request, typeof argument === "number" ? argument : addressOf(argument)));
 }
 
@@ -147,6 +150,60 @@ export function ioctl(fd: number, request: number, argument: number | Buffer = 0
  */
 export const rawIoctl: (fd: number, request: number, argument: number) => number = c.ioctl;
 export const lastErrno: () => number = errno;
+
+export type FileKind = "file" | "directory" | "block device" | "other";
+
+/** What an open descriptor is, and its size in bytes. struct statx: stx_mode u16 @28, stx_size u64 @40. */
+export function statDescriptor(fd: number): { readonly kind: FileKind; readonly size: number } {
+  const AT_EMPTY_PATH = 0x1000;
+  const STATX_TYPE_AND_SIZE = 0x201;
+  const result = new DataView(new ArrayBuffer(256));
+  const called = syscall(syscallNumber("statx"), fd, cString(""), AT_EMPTY_PATH, STATX_TYPE_AND_SIZE, result);
+  orThrow(`descriptor ${fd}`, called);
+  const kinds: Record<number, FileKind> = {
+    0o100000: "file",
+    0o040000: "directory",
+    0o060000: "block device",
+  };
+  return {
+    kind: kinds[result.getUint16(28, true) & 0o170000] ?? "other",
+    size: Number(result.getBigUint64(40, true)),
+  };
+}
+
+/** All of a small file, such as those of /proc, or undefined where it can't be read. */
+export function readSmallFile(path: string): string | undefined {
+  const fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return undefined;
+  const pieces: Uint8Array[] = [];
+  for (;;) {
+    const piece = new Uint8Array(4096);
+    const count = readInto(fd, piece, piece.length);
+    if (count <= 0) break;
+    pieces.push(piece.subarray(0, count));
+  }
+  close(fd);
+  return Buffer.concat(pieces).toString("utf8");
+}
+
+/**
+ * Writes text whole, whatever the descriptor is. The runtime's own process.stdout takes six milliseconds to make
+ * and needs system calls that a confined tender has given up.
+ */
+export function printTo(fd: number, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) {
+    const count = writeFrom(fd, bytes.subarray(done), bytes.length - done);
+    if (count >= 0) done += count;
+    else if (count === -ERRNO.EAGAIN) ppoll(new Int32Array([fd, POLLOUT]), 1, null);
+    else if (count !== -ERRNO.EINTR) return;
+  }
+}
+
+/** To standard output. */
+export const print = (text: string) => printTo(1, text);
+/** To standard error. */
+export const printError = (text: string) => printTo(2, text);
 
 const F_GETFD = 1;
 const F_SETFD = 2;
@@ -164,9 +221,26 @@ export function setNonBlocking(fd: number): number {
   return flags < 0 ? flags : negative(c.fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
+/** Makes reads and writes wait again. A descriptor that isn't open stays as it is. */
+export function setBlocking(fd: number): void {
+  const flags = c.fcntl(fd, F_GETFL, 0);
+  if (flags !== -1 && (flags & O_NONBLOCK) !== 0) c.fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 /** Whether the descriptor is closed by exec. */
 export function setCloseOnExec(fd: number, closed: boolean): void {
   orThrow(`descriptor ${fd}`, negative(c.fcntl(fd, F_SETFD, closed ? 1 : 0)));
+}
+
+const MFD_CLOEXEC = 1;
+
+/** A file that exists in memory only and holds these bytes; closed by exec. Throws OsError. */
+export function memoryFile(name: string, bytes: Uint8Array): number {
+  const fd = orThrow("memory file", syscall(syscallNumber("memfd_create"), cString(name), MFD_CLOEXEC));
+  for (let done = 0; done < bytes.length;) {
+    done += orThrow("memory file", writeFrom(fd, bytes.subarray(done), bytes.length - done));
+  }
+  return fd;
 }
 
 export const POLLIN = 1;
@@ -176,7 +250,7 @@ export const POLLOUT = 4;
  * ppoll(2). `fds` holds `count` records of 8 bytes {fd i32, events i16, revents i16}; `timeout` the four
  * words of two i64, seconds and nanoseconds, or null to wait without end. Number of ready records, or -errno.
  */
-export function ppoll(fds: Buffer, count: number, timeout: Uint32Array | null): number {
+export function ppoll(fds: Bytes, count: number, timeout: Uint32Array | null): number {
   return negative(c.ppoll(fds as NodeJS.TypedArray, count, timeout, 0));
 }
 
@@ -260,7 +334,7 @@ export function clockGettime(clock: number, into: Uint32Array): void {
   c.clock_gettime(clock, into);
 }
 
-type Argument = number | bigint | Buffer;
+type Argument = number | bigint | Bytes;
 
 /** Any system call by its number (see syscalls.ts): its result, or -errno. */
 export function syscall(number: number, ...args: Argument[]): number {

@@ -1,5 +1,5 @@
 /** Users of this system, from /etc/passwd: what a tender needs to stop being root. */
-import { readFileSync } from "node:fs";
+import { readSmallFile } from "./libc.ts";
 
 export interface User {
   readonly name: string;
@@ -19,5 +19,5 @@ export function findUser(passwd: string, wanted: string): User | undefined {
 
 /** Looks a user up on this system. */
 export function lookUpUser(wanted: string): User | undefined {
-  return findUser(readFileSync("/etc/passwd", "utf8"), wanted);
+  return findUser(readSmallFile("/etc/passwd") ?? "", wanted);
 }

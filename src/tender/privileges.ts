@@ -1,6 +1,7 @@
 /** A tender started by root stops being root before its guest runs. */
 import { type User, lookUpUser } from "../linux/users.ts";
-import { OsError, becomeUser, prctl } from "../linux/libc.ts";
+import { OsError, becomeUser, prctl, syscall } from "../linux/libc.ts";
+import { syscallNumber } from "../linux/syscalls.ts";
 import { TenderError } from "./tender-error.ts";
 
 const PR_SET_DUMPABLE = 4;
@@ -32,6 +33,17 @@ export function chooseUser(wanted: string | undefined, isRoot = process.getuid?.
     });
   }
   return isRoot ? user : undefined;
+}
+
+/** Keeps this process on one processor: the thread that runs the guest, and every thread made from now on. Throws TenderError bad-option where there is no such one. */
+export function runOnCpu(cpu: number): void {
+  const most = 1024;
+  const mask = new Uint8Array(most / 8);
+  if (Number.isInteger(cpu) && cpu >= 0 && cpu < most) mask[cpu >> 3] = 1 << (cpu & 7);
+  const result = syscall(syscallNumber("sched_setaffinity"), 0, mask.length, mask);
+  if (result < 0) {
+    throw new TenderError("bad-option", `--cpu ${cpu}: no such processor`, { hint: "lscpu --extended" });
+  }
 }
 
 /** Gives up everything that is not needed any more, on all threads, for good. Throws TenderError privileges. */

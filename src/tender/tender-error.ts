@@ -14,6 +14,8 @@ export type TenderErrorCode =
   | "kvm-missing"
   | "kvm-not-permitted"
   | "kvm-failed"
+  | "sandbox-failed"
+  | "qemu-missing"
   | "unknown-user"
   | "privileges"
   | "core-directory"

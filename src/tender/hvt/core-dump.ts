@@ -3,7 +3,19 @@
  * segment, the guest's memory. Only pages that were ever touched are written; the rest of the file is a hole.
  */
 import { accessSync, constants } from "node:fs";
-import { O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY, close, mincore, open, openAt, pwriteFrom } from "../../linux/libc.ts";
+import {
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_RDONLY,
+  O_WRONLY,
+  close,
+  mincore,
+  open,
+  openAt,
+  pwriteFrom,
+} from "../../linux/libc.ts";
 import { errnoText } from "../../linux/errno.ts";
 import { TenderError } from "../tender-error.ts";
 import type { GuestMemory } from "./guest-memory.ts";
@@ -66,7 +78,14 @@ export function encodeCoreHeaders(
   return bytes;
 }
 
-function setProgramHeader(view: DataView, at: number, type: number, offset: number, size: number, memory: number): void {
+function setProgramHeader(
+  view: DataView,
+  at: number,
+  type: number,
+  offset: number,
+  size: number,
+  memory: number,
+): void {
   view.setUint32(at, type, true);
   view.setBigUint64(at + 8, BigInt(offset), true);
   view.setBigUint64(at + 32, BigInt(size), true);
@@ -96,7 +115,8 @@ export const CORE_OPEN_FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
 /** Throws TenderError core-directory unless the directory exists and can be written to. */
 export function openCoreDirectory(path: string): CoreDirectory {
   const fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) throw new TenderError("core-directory", `cannot write core files to ${path}: ${errnoText(-fd)}`);
+  if (fd < 0)
+    throw new TenderError("core-directory", `cannot write core files to ${path}: ${errnoText(-fd)}`);
   try {
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {

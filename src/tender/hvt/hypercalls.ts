@@ -6,7 +6,15 @@
  * exist is answered with EINVAL. The order of checks is the original's: structure, handle and range, buffer.
  */
 import { ERRNO, errnoText } from "../../linux/errno.ts";
-import { CLOCK_MONOTONIC, CLOCK_REALTIME, POLLIN, clockGettime, ppoll, preadInto, pwriteFrom } from "../../linux/libc.ts";
+import {
+  CLOCK_MONOTONIC,
+  CLOCK_REALTIME,
+  POLLIN,
+  clockGettime,
+  ppoll,
+  preadInto,
+  pwriteFrom,
+} from "../../linux/libc.ts";
 import { type NetPort, writeConsole } from "../devices/port.ts";
 import { TenderError } from "../tender-error.ts";
 import type { GuestMemory } from "./guest-memory.ts";
@@ -227,13 +235,7 @@ function mayLose(result: number): boolean {
 }
 
 /** Moves all bytes; a short count or an error is the end of the guest, which could not go on with half of them. */
-function transfer(
-  move: typeof preadInto,
-  fd: number,
-  address: number,
-  length: number,
-  offset: number,
-): void {
+function transfer(move: typeof preadInto, fd: number, address: number, length: number, offset: number): void {
   let done = 0;
   while (done < length) {
     const count = move(fd, address + done, length - done, offset + done);
@@ -243,5 +245,8 @@ function transfer(
 }
 
 function failed(what: string, result: number): TenderError {
-  return new TenderError("device-failed", `${what}: ${result < 0 ? errnoText(-result) : `only ${result} bytes done`}`);
+  return new TenderError(
+    "device-failed",
+    `${what}: ${result < 0 ? errnoText(-result) : `only ${result} bytes done`}`,
+  );
 }

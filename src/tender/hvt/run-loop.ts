@@ -66,7 +66,8 @@ function ioCall(run: DataView): number {
  */
 function mmioCall(vcpu: Vcpu, memorySize: number): number {
   const { run } = vcpu;
-  const address = run.getUint32(RUN.mmioAddress, true) + run.getUint32(RUN.mmioAddress + 4, true) * 0x1_0000_0000;
+  const address =
+    run.getUint32(RUN.mmioAddress, true) + run.getUint32(RUN.mmioAddress + 4, true) * 0x1_0000_0000;
   const isWrite = run.getUint8(RUN.mmioIsWrite) !== 0;
   if (isWrite && address < memorySize) throw translationFault(vcpu);
   if (HOST_ARCHITECTURE === "x86_64") throw describeExit(vcpu, EXIT.mmio);
@@ -88,7 +89,10 @@ function describeExit(vcpu: Vcpu, reason: number): TenderError {
   switch (reason) {
     case EXIT.failEntry: {
       const code = run.getBigUint64(RUN.failureReason, true);
-      return unhandled(vcpu, `KVM: the processor refused to enter the guest: hardware reason 0x${code.toString(16)}`);
+      return unhandled(
+        vcpu,
+        `KVM: the processor refused to enter the guest: hardware reason 0x${code.toString(16)}`,
+      );
     }
     case EXIT.internalError: {
       const suberror = run.getUint32(RUN.suberror, true);
@@ -99,14 +103,22 @@ function describeExit(vcpu: Vcpu, reason: number): TenderError {
       return unhandled(vcpu, `KVM: internal error, suberror 0x${suberror.toString(16)}`, why);
     }
     case EXIT.shutdown:
-      return unhandled(vcpu, "KVM: unhandled exit 0x8", "triple fault: an exception before the unikernel could handle any");
+      return unhandled(
+        vcpu,
+        "KVM: unhandled exit 0x8",
+        "triple fault: an exception before the unikernel could handle any",
+      );
     default:
       return unhandled(vcpu, `KVM: unhandled exit 0x${reason.toString(16)}`);
   }
 }
 
 function unhandled(vcpu: Vcpu, what: string, why?: string): TenderError {
-  return new TenderError("unhandled-exit", `${what}, rip=${programCounter(vcpu)}`, why === undefined ? {} : { why });
+  return new TenderError(
+    "unhandled-exit",
+    `${what}, rip=${programCounter(vcpu)}`,
+    why === undefined ? {} : { why },
+  );
 }
 
 /** For diagnostics. A processor whose registers can't be read any more says so instead. */

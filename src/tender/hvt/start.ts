@@ -8,7 +8,7 @@ import { HOST_ARCHITECTURE } from "../../lib/architecture.ts";
 import { errorLine } from "../../lib/errors.ts";
 import { GIB, formatSize } from "../../lib/units.ts";
 import { type Attachment, encodeManifest } from "../../image/manifest.ts";
-import type { OpenImage } from "../../image/open-image.ts";
+import type { OpenImage } from "../image-file.ts";
 import { type LoadPlan, type Segment, planLoad } from "../../image/segments.ts";
 import { PF_W, PF_X } from "../../image/elf.ts";
 import type { Unikernel } from "../../image/unikernel.ts";
@@ -44,7 +44,12 @@ import * as kvm from "./kvm.ts";
 import { BOOT_INFO, FIRST_MAPPED, MEMORY_GRANULE, MEMORY_MAX } from "./layout.ts";
 import { writeTables as writeX86Tables } from "./page-tables-x86_64.ts";
 import { type Vcpu, mapRun, runGuest } from "./run-loop.ts";
-import { READ_COUNTER_FREQUENCY, REG, initialRegisters, writeTables as writeArmTables } from "./vcpu-aarch64.ts";
+import {
+  READ_COUNTER_FREQUENCY,
+  REG,
+  initialRegisters,
+  writeTables as writeArmTables,
+} from "./vcpu-aarch64.ts";
 import { initialRegs, initialSregs } from "./vcpu-x86_64.ts";
 
 /** The status that a Solo5 guest halts with when it aborts. */
@@ -104,7 +109,13 @@ export function startHvt(start: HvtStart): never {
   const cycleFrequency = setUpVcpu(fd, vm, vcpu, memory, plan.entry);
   const manifest = encodeManifest(start.unikernel.manifest, start.attachments);
   memory.bytes.set(
-    encodeBootInfo({ memory: start.memory, kernelEnd: plan.kernelEnd, cycleFrequency, manifest, commandLine }),
+    encodeBootInfo({
+      memory: start.memory,
+      kernelEnd: plan.kernelEnd,
+      cycleFrequency,
+      manifest,
+      commandLine,
+    }),
     BOOT_INFO,
   );
   const nets = start.attachments.filter((device) => device.kind === "net");
@@ -128,7 +139,7 @@ function createVcpu(fd: number, vm: number): Vcpu {
 /** Reads the image into guest memory and then, when nothing needs writing any more, protects its pages. */
 function load(memory: GuestMemory, fd: number, plan: LoadPlan): void {
   for (const { vaddr, fileSize, offset } of plan.segments) {
-    for (let done = 0; done < fileSize; ) {
+    for (let done = 0; done < fileSize;) {
       const count = preadInto(fd, memory.base + vaddr + done, fileSize - done, offset + done);
       if (count <= 0) throw new TenderError("device-failed", "the image file changed while it was read");
       done += count;
@@ -187,7 +198,10 @@ function runToEnd(start: HvtStart, vcpu: Vcpu, hypercalls: Hypercalls, memory: G
 
 function dump(directory: CoreDirectory, vcpu: Vcpu, memory: GuestMemory, halt: Halt): string[] {
   if (HOST_ARCHITECTURE !== "x86_64") return ["dumpcore: not available on this architecture"];
-  const trap = halt.cookie === 0 ? undefined : new BigUint64Array(memory.bytes.slice(halt.cookie, halt.cookie + 56).buffer);
+  const trap =
+    halt.cookie === 0
+      ? undefined
+      : new BigUint64Array(memory.bytes.slice(halt.cookie, halt.cookie + 56).buffer);
   const headers = encodeCoreHeaders(kvm.getRegs(vcpu.fd), kvm.getSregs(vcpu.fd), memory.size, trap);
   return dumpCore(directory, headers, memory);
 }

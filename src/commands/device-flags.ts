@@ -1,0 +1,48 @@
+/** The flags that give a unikernel its devices, for the commands that have them. */
+import { UsageError } from "../lib/errors.ts";
+import { DEVICE_NAME } from "../image/manifest.ts";
+import { type DeviceRequest, parseMac, parseNetSource } from "../tender/attach.ts";
+import { isSectorSize } from "../tender/devices/block-file.ts";
+import type { FlagTable, Scanned } from "./flags.ts";
+
+export const DEVICE_FLAGS: FlagTable = {
+  net: { type: "string", describe: "network device: NAME=TAP, or NAME=@FD for an open tap; repeatable" },
+  "net-mac": { type: "string", describe: "MAC address of a network device: NAME=xx:xx:xx:xx:xx:xx" },
+  block: { type: "string", describe: "block device: NAME=FILE; repeatable" },
+  "block-sector-size": { type: "string", describe: "sector size of a block device: NAME=BYTES" },
+};
+
+/** Reads NAME=VALUE flags. Throws UsageError for a value that isn't one. */
+export function readDeviceFlags({ values }: Scanned): DeviceRequest {
+  return {
+    nets: pairs("net", "TAP or NAME=@FD", values.get("net"), parseNetSource),
+    macs: pairs("net-mac", "xx:xx:xx:xx:xx:xx", values.get("net-mac"), parseMac),
+    blocks: pairs("block", "FILE", values.get("block"), (value) => (value === "" ? undefined : value)),
+    sectorSizes: pairs(
+      "block-sector-size",
+      "BYTES, a power of two from 512 to 32768",
+      values.get("block-sector-size"),
+      (value) => (/^\d{1,9}$/.test(value) && isSectorSize(Number(value)) ? Number(value) : undefined),
+    ),
+  };
+}
+
+function pairs<T>(
+  flag: string,
+  form: string,
+  values: readonly string[] | undefined,
+  read: (value: string) => T | undefined,
+): Map<string, T> {
+  const result = new Map<string, T>();
+  for (const text of values ?? []) {
+    const equals = text.indexOf("=");
+    const name = text.slice(0, Math.max(equals, 0));
+    const value = equals < 0 ? undefined : read(text.slice(equals + 1));
+    if (!DEVICE_NAME.test(name) || value === undefined) {
+      throw new UsageError(`--${flag} ${text}: wrong form`, { why: `it is --${flag} NAME=${form}` });
+    }
+    if (result.has(name)) throw new UsageError(`--${flag} ${name}= is given twice`);
+    result.set(name, value);
+  }
+  return result;
+}

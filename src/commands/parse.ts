@@ -1,0 +1,19 @@
+/** How commands read their arguments: yargs does the work, and its complaints become errors like all others. */
+import type { ArgumentsCamelCase, Argv } from "yargs";
+import { RoburError, UsageError } from "../lib/errors.ts";
+
+/**
+ * The parsed arguments, or undefined when the help text was asked for (it is printed then).
+ * Throws UsageError for arguments that don't fit.
+ */
+export async function parse<T>(parser: Argv<T>): Promise<ArgumentsCamelCase<T> | undefined> {
+  try {
+    const parsed = (await parser.exitProcess(false).fail(false).parseAsync()) as ArgumentsCamelCase<T>;
+    if (parsed["help"] === true) return undefined;
+    return parsed;
+  } catch (error) {
+    if (error instanceof RoburError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new UsageError(message.replaceAll("\n", ", "), { hint: "--help" });
+  }
+}

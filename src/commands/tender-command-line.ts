@@ -1,0 +1,28 @@
+/** The tender's command line that a run amounts to, for people to read, copy and change. */
+import { MIB } from "../lib/units.ts";
+import type { Target } from "../image/abi.ts";
+import { type DeviceRequest, formatMac } from "../tender/attach.ts";
+
+/** One line that a shell reads back as the same arguments. `memory` in bytes. */
+export function tenderCommandLine(
+  target: Target | "unknown",
+  file: string,
+  args: readonly string[],
+  memory: number,
+  request: DeviceRequest,
+): string {
+  const words = ["robur", "tender", target, `--mem=${Math.floor(memory / MIB)}`];
+  for (const [name, source] of request.nets) {
+    words.push(`--net:${name}=${"tap" in source ? source.tap : `@${source.fd}`}`);
+  }
+  for (const [name, mac] of request.macs) words.push(`--net-mac:${name}=${formatMac(mac)}`);
+  for (const [name, path] of request.blocks) words.push(`--block:${name}=${path}`);
+  for (const [name, size] of request.sectorSizes) words.push(`--block-sector-size:${name}=${size}`);
+  words.push("--", file, ...args);
+  return words.map(quote).join(" ");
+}
+
+/** A word as a POSIX shell takes it literally. */
+export function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
