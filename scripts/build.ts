@@ -30,6 +30,8 @@ async function build(): Promise<void> {
     const options = [
       ...["--compile", "--bytecode", "--format=esm", "--splitting", "--minify-whitespace", "--minify-syntax"],
       ...["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig", "--sourcemap=none"],
+      // Loading a chunk costs a sixth of a millisecond: the small ones are put together.
+      "--min-chunk-size=32768",
       ...["--define", `ROBUR_VERSION=${JSON.stringify(version)}`],
       ...["--define", `ROBUR_COMMIT=${JSON.stringify(await commit())}`],
     ];

@@ -2,18 +2,16 @@
  * The image that a command line names: a file, or one of the unikernels built into the executable. A file of
  * that name in the current directory comes first.
  */
-import helloHvt from "../../assets/hello/hello.hvt" with { type: "file" };
-import helloSpt from "../../assets/hello/hello.spt" with { type: "file" };
-import helloVirtio from "../../assets/hello/hello.virtio" with { type: "file" };
+import { base64Of } from "./embed.ts" with { type: "macro" };
 import { ImageFileError, type OpenImage, openImage } from "../tender/image-file.ts";
 import { bytesSource } from "../image/source.ts";
 import { close, memoryFile } from "../linux/libc.ts";
 
-/** By name: where the executable keeps its bytes. */
+/** By name, in base64. */
 const BUILT_IN: Readonly<Record<string, string>> = {
-  "hello.hvt": helloHvt,
-  "hello.spt": helloSpt,
-  "hello.virtio": helloVirtio,
+  "hello.hvt": base64Of("assets/hello/hello.hvt"),
+  "hello.spt": base64Of("assets/hello/hello.spt"),
+  "hello.virtio": base64Of("assets/hello/hello.virtio"),
 };
 
 export interface FoundImage extends OpenImage {
@@ -30,8 +28,7 @@ export function findImage(name: string): FoundImage {
     if (!(error instanceof ImageFileError) || error.code !== "missing") throw error;
   }
   // A tender reads its image by descriptor, and what is inside the executable has none.
-  const { readFileSync } = require("node:fs") as typeof import("node:fs");
-  const bytes = readFileSync(inside);
+  const bytes = Uint8Array.fromBase64(inside);
   const fd = memoryFile(name, bytes);
   return { path: name, fd, source: bytesSource(bytes), isBuiltIn: true, close: () => close(fd) };
 }

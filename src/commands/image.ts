@@ -3,7 +3,11 @@ import { print } from "../linux/libc.ts";
 import yargs from "yargs";
 import { UsageError } from "../lib/errors.ts";
 import { formatSize } from "../lib/units.ts";
-import { nameFile } from "../image/image-error.ts";
+import { readAbi } from "../image/abi.ts";
+import { readElf } from "../image/elf.ts";
+import { ImageError, nameFile } from "../image/image-error.ts";
+import { inspectImage } from "../image/inspect.ts";
+import { devicesOf, readManifest } from "../image/manifest.ts";
 import { findImage } from "./find-image.ts";
 import { parse } from "./parse.ts";
 
@@ -48,8 +52,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   await parse(parser);
 }
 
-async function inspect(file: string, json: boolean): Promise<void> {
-  const { inspectImage } = await import("../image/inspect.ts");
+function inspect(file: string, json: boolean): void {
   const image = findImage(file);
   const found = nameFile(file, () => inspectImage(image.source));
   if (json) {
@@ -83,9 +86,7 @@ async function inspect(file: string, json: boolean): Promise<void> {
 const KIND = { NET_BASIC: "net", BLOCK_BASIC: "block", other: "unknown type", reserved: "reserved" } as const;
 
 /** The layout is the original's: two spaces, one device a line. */
-async function queryManifest(file: string): Promise<void> {
-  const { readElf } = await import("../image/elf.ts");
-  const { devicesOf, readManifest } = await import("../image/manifest.ts");
+function queryManifest(file: string): void {
   const { source } = findImage(file);
   const manifest = nameFile(file, () => readManifest(source, readElf(source)));
   const devices = devicesOf(manifest).map(
@@ -95,10 +96,7 @@ async function queryManifest(file: string): Promise<void> {
   print(`{\n  "type": "solo5.manifest",\n  "version": 1,\n  "devices": [\n${list}  ]\n}\n`);
 }
 
-async function queryAbi(file: string): Promise<void> {
-  const { readElf } = await import("../image/elf.ts");
-  const { readAbi } = await import("../image/abi.ts");
-  const { ImageError } = await import("../image/image-error.ts");
+function queryAbi(file: string): void {
   const { source } = findImage(file);
   const abi = nameFile(file, () => readAbi(source, readElf(source)));
   if (abi === undefined)

@@ -97,6 +97,12 @@ export function assembleFilter({ architecture, rules, otherwise }: Policy): Uint
   for (const [call, group] of groupByCall(rules)) {
     const number = syscallNumber(call, architecture);
     if (number < 0) continue;
+    const [first] = group;
+    if (group.length === 1 && first!.when === undefined) {
+      program.push({ code: JUMP_EQUAL, k: number, yes: 0, no: 1 });
+      program.push({ code: RETURN, k: first!.action ?? ALLOW });
+      continue;
+    }
     // The accumulator holds the number here: a group that was entered never falls through to the next one.
     const blocks = [...group.flatMap(assembleRule), { code: RETURN, k: otherwise }];
     program.push({ code: JUMP_EQUAL, k: number, yes: 1, no: 0 });
@@ -181,15 +187,13 @@ function halves(value: bigint): [low: number, high: number] {
   return [Number(bits & 0xffff_ffffn), Number(bits >> 32n)];
 }
 
-/** struct sock_filter: code u16, two jump distances u8, operand u32. */
+/** struct sock_filter: code u16, two jump distances u8, operand u32; both architectures are little-endian. */
 function encode(program: readonly Instruction[]): Uint8Array {
-  const view = new DataView(new ArrayBuffer(program.length * INSTRUCTION_SIZE));
-  for (const [i, { code, k, yes = 0, no = 0 }] of program.entries()) {
-    const at = i * INSTRUCTION_SIZE;
-    view.setUint16(at, code, true);
-    view.setUint8(at + 2, yes);
-    view.setUint8(at + 3, no);
-    view.setUint32(at + 4, k >>> 0, true);
+  const words = new Uint32Array(program.length * 2);
+  let at = 0;
+  for (const { code, k, yes = 0, no = 0 } of program) {
+    words[at++] = code | (yes << 16) | (no << 24);
+    words[at++] = k;
   }
-  return new Uint8Array(view.buffer);
+  return new Uint8Array(words.buffer);
 }

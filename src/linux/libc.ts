@@ -103,6 +103,8 @@ export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
 /** Opens a directory to make a file without a name in it. */
 export const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 
+const AT_FDCWD = -100;
+
 /** A new descriptor, or -errno. O_CLOEXEC is the caller's to give. */
 export function open(path: string, flags: number, mode = 0): number {
   return negative(c.open(cString(path), flags, mode));
@@ -111,6 +113,14 @@ export function open(path: string, flags: number, mode = 0): number {
 /** Like `open`, relative to an open directory. */
 export function openAt(directory: number, path: string, flags: number, mode = 0): number {
   return negative(c.openat(directory, cString(path), flags, mode));
+}
+
+export const W_OK = 2;
+export const X_OK = 1;
+
+/** Whether this process may use a path in these ways (W_OK, X_OK): 0, or -errno. */
+export function access(path: string, ways: number): number {
+  return syscall(syscallNumber("faccessat"), AT_FDCWD, cString(path), ways);
 }
 
 export function close(fd: number): void {
@@ -175,15 +185,14 @@ export function statDescriptor(fd: number): { readonly kind: FileKind; readonly 
 export function readSmallFile(path: string): string | undefined {
   const fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return undefined;
-  const pieces: Uint8Array[] = [];
-  for (;;) {
-    const piece = new Uint8Array(4096);
-    const count = readInto(fd, piece, piece.length);
-    if (count <= 0) break;
-    pieces.push(piece.subarray(0, count));
+  const piece = new Uint8Array(4096);
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let count = readInto(fd, piece, piece.length); count > 0; count = readInto(fd, piece, piece.length)) {
+    text += decoder.decode(piece.subarray(0, count), { stream: true });
   }
   close(fd);
-  return Buffer.concat(pieces).toString("utf8");
+  return text;
 }
 
 /**

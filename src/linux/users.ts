@@ -17,7 +17,12 @@ export function findUser(passwd: string, wanted: string): User | undefined {
   return undefined;
 }
 
-/** Looks a user up on this system. */
-export function lookUpUser(wanted: string): User | undefined {
-  return findUser(readSmallFile("/etc/passwd") ?? "", wanted);
+/** Looks a user up on this system: the first of several that exists. */
+export function lookUpUser(...wanted: readonly string[]): User | undefined {
+  const passwd = readSmallFile("/etc/passwd") ?? "";
+  for (const name of wanted) {
+    const user = findUser(passwd, name);
+    if (user !== undefined) return user;
+  }
+  return undefined;
 }

@@ -17,7 +17,7 @@ const DEFAULT_USERS = ["robur", "nobody"];
 export function chooseUser(wanted: string | undefined, isRoot = process.getuid?.() === 0): User | undefined {
   if (wanted === undefined) {
     if (!isRoot) return undefined;
-    const found = DEFAULT_USERS.map(lookUpUser).find((user) => user !== undefined);
+    const found = lookUpUser(...DEFAULT_USERS);
     if (found !== undefined) return found;
     throw new TenderError("unknown-user", `none of the users ${DEFAULT_USERS.join(", ")} exists`, {
       hint: "--user NAME",

@@ -2,7 +2,6 @@
  * A core file of a guest that aborted, for gdb and readelf: an ELF64 core with one NT_PRSTATUS note and one
  * segment, the guest's memory. Only pages that were ever touched are written; the rest of the file is a hole.
  */
-import { accessSync, constants } from "node:fs";
 import {
   O_CLOEXEC,
   O_CREAT,
@@ -10,6 +9,9 @@ import {
   O_EXCL,
   O_RDONLY,
   O_WRONLY,
+  W_OK,
+  X_OK,
+  access,
   close,
   mincore,
   open,
@@ -115,13 +117,10 @@ export const CORE_OPEN_FLAGS = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
 /** Throws TenderError core-directory unless the directory exists and can be written to. */
 export function openCoreDirectory(path: string): CoreDirectory {
   const fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    throw new TenderError("core-directory", `cannot write core files to ${path}: ${errnoText(-fd)}`);
-  try {
-    accessSync(path, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    close(fd);
-    throw new TenderError("core-directory", `cannot write core files to ${path}`, { cause: error });
+  const error = fd < 0 ? fd : access(path, W_OK | X_OK);
+  if (error < 0) {
+    if (fd >= 0) close(fd);
+    throw new TenderError("core-directory", `cannot write core files to ${path}: ${errnoText(-error)}`);
   }
   return { path, fd };
 }

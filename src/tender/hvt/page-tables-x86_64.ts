@@ -9,26 +9,27 @@ const PRESENT = 1;
 const WRITABLE = 2;
 const LARGE = 0x80;
 
-/** Null, 64-bit code, data: base 0, limit 4 GiB. */
-const GDT = [0n, 0x00af_9900_0000_ffffn, 0x00cf_9300_0000_ffffn];
-export const GDT_LIMIT = GDT.length * 8 - 1;
+/** Null, 64-bit code, data: base 0, limit 4 GiB. Low word, high word. */
+const GDT = [0, 0, 0x0000_ffff, 0x00af_9900, 0x0000_ffff, 0x00cf_9300];
+export const GDT_LIMIT = GDT.length * 4 - 1;
 
-/** Writes GDT and page tables for `size` bytes of memory into the guest's first 64 KiB. */
-export function writeTables(low: DataView, size: number): void {
-  const entry = (table: number, index: number, value: number) => {
-    low.setUint32(table + index * 8, value, true);
-  };
-  for (const [i, descriptor] of GDT.entries()) low.setBigUint64(X86_64.gdt + i * 8, descriptor, true);
-  entry(X86_64.pml4, 0, X86_64.pdpt | PRESENT | WRITABLE);
+/**
+ * Writes GDT and page tables for `size` bytes of memory into the guest's first 64 KiB, given as 32-bit words. All
+ * addresses are below 4 GiB, so the upper half of an entry stays zero.
+ */
+export function writeTables(low: Uint32Array, size: number): void {
+  low.set(GDT, X86_64.gdt / 4);
+  low[X86_64.pml4 / 4] = X86_64.pdpt | PRESENT | WRITABLE;
   for (let i = 0; i < 4; i++) {
-    entry(X86_64.pdpt, i, (X86_64.pageDirectories + i * PAGE_SIZE) | PRESENT | WRITABLE);
+    low[X86_64.pdpt / 4 + i * 2] = (X86_64.pageDirectories + i * PAGE_SIZE) | PRESENT | WRITABLE;
   }
-  entry(X86_64.pageDirectories, 0, X86_64.pageTable | PRESENT | WRITABLE);
-  for (let i = 1; i * MEMORY_GRANULE < size; i++) {
-    entry(X86_64.pageDirectories, i, ((i * MEMORY_GRANULE) | LARGE | PRESENT | WRITABLE) >>> 0);
+  low[X86_64.pageDirectories / 4] = X86_64.pageTable | PRESENT | WRITABLE;
+  for (let address = MEMORY_GRANULE, at = X86_64.pageDirectories / 4 + 2; address < size; at += 2) {
+    low[at] = address | LARGE | PRESENT | WRITABLE;
+    address += MEMORY_GRANULE;
   }
   for (let address = FIRST_MAPPED; address < MEMORY_GRANULE; address += PAGE_SIZE) {
     const writable = address >= LOWEST_ADDRESS ? WRITABLE : 0;
-    entry(X86_64.pageTable, address / PAGE_SIZE, address | PRESENT | writable);
+    low[X86_64.pageTable / 4 + (address / PAGE_SIZE) * 2] = address | PRESENT | writable;
   }
 }

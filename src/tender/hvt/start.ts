@@ -161,15 +161,14 @@ function protect(memory: GuestMemory, { start, end, flags }: Segment): void {
 
 /** Tables and registers. Answers the frequency of the guest's counter in Hz. */
 function setUpVcpu(fd: number, vm: number, vcpu: Vcpu, memory: GuestMemory, entry: number): number {
-  const low = new DataView(memory.bytes.buffer, 0, FIRST_MAPPED);
   if (HOST_ARCHITECTURE === "x86_64") {
-    writeX86Tables(low, memory.size);
+    writeX86Tables(new Uint32Array(memory.bytes.buffer, 0, FIRST_MAPPED / 4), memory.size);
     kvm.setCpuid(fd, vcpu.fd);
     kvm.setSregs(vcpu.fd, initialSregs());
     kvm.setRegs(vcpu.fd, initialRegs(entry, memory.size));
     return kvm.tscKhz(fd, vcpu.fd) * 1000;
   }
-  writeArmTables(low, memory.size);
+  writeArmTables(new DataView(memory.bytes.buffer, 0, FIRST_MAPPED), memory.size);
   kvm.initArmVcpu(vm, vcpu.fd);
   const cpacr = kvm.getOneReg(vcpu.fd, REG.cpacr);
   for (const [id, value] of initialRegisters(entry, memory.size, cpacr)) kvm.setOneReg(vcpu.fd, id, value);
