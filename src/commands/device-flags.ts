@@ -6,10 +6,18 @@ import { isSectorSize } from "../tender/devices/block-file.ts";
 import type { FlagTable, Scanned } from "./flags.ts";
 
 export const DEVICE_FLAGS: FlagTable = {
-  net: { type: "string", describe: "network device: NAME=TAP, or NAME=@FD for an open tap; repeatable" },
-  "net-mac": { type: "string", describe: "MAC address of a network device: NAME=xx:xx:xx:xx:xx:xx" },
-  block: { type: "string", describe: "block device: NAME=FILE; repeatable" },
-  "block-sector-size": { type: "string", describe: "sector size of a block device: NAME=BYTES" },
+  net: {
+    type: "string",
+    named: true,
+    describe: "network device: NAME=TAP, or NAME=@FD for an open tap; repeatable",
+  },
+  "net-mac": {
+    type: "string",
+    named: true,
+    describe: "MAC address of a network device: NAME=xx:xx:xx:xx:xx:xx",
+  },
+  block: { type: "string", named: true, describe: "block device: NAME=FILE; repeatable" },
+  "block-sector-size": { type: "string", named: true, describe: "sector size of a block device: NAME=BYTES" },
 };
 
 /** Reads NAME=VALUE flags. Throws UsageError for a value that isn't one. */

@@ -10,6 +10,8 @@ export interface Flag {
   /** Other names; those of one letter are short flags. */
   readonly alias?: readonly string[];
   readonly describe: string;
+  /** Its value is NAME=VALUE, which may also be written --flag:NAME=VALUE. */
+  readonly named?: boolean;
 }
 
 export type FlagTable = Readonly<Record<string, Flag>>;
@@ -31,17 +33,24 @@ export function scanFlags(table: FlagTable, argv: readonly string[]): Scanned | 
   const values = new Map<string, string[]>();
   let i = 0;
   for (; i < argv.length && argv[i]!.startsWith("-") && argv[i] !== "-"; i++) {
-    const [, spelled = argv[i]!, attached] = /^(--[^=]+)=(.*)$/s.exec(argv[i]!) ?? [];
+    const [, spelled = argv[i]!, attached] = /^(--[^=]+)=(.*)$/s.exec(withoutColon(table, argv[i]!)) ?? [];
     if (spelled === "--") return { values, rest: argv.slice(i + 1) };
     const name = names.get(spelled);
     if (name === undefined) return undefined;
     const isBoolean = table[name]!.type === "boolean";
     if (isBoolean && attached !== undefined) return undefined;
     const value = isBoolean ? "true" : (attached ?? argv[++i]);
-    if (value === undefined) return undefined;
+    // A flag in the place of a value is a value that was forgotten. `--flag=-x` is taken as it is written.
+    if (value === undefined || (attached === undefined && /^-./s.test(value))) return undefined;
     values.set(name, [...(values.get(name) ?? []), value]);
   }
   return { values, rest: argv.slice(i) };
+}
+
+/** The original tenders write --net:NAME=TAP for what is --net NAME=TAP here; both are taken. */
+function withoutColon(table: FlagTable, argument: string): string {
+  const [, name = "", value = ""] = /^--([a-z-]+):(.*)$/s.exec(argument) ?? [];
+  return Object.hasOwn(table, name) && table[name]!.named === true ? `--${name}=${value}` : argument;
 }
 
 /** The same table for yargs. */

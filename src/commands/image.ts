@@ -1,7 +1,7 @@
 /** `robur image`: what a unikernel file says of itself. */
 import { print } from "../linux/libc.ts";
 import yargs from "yargs";
-import { UsageError } from "../lib/errors.ts";
+import { UsageError, visible } from "../lib/errors.ts";
 import { formatSize } from "../lib/units.ts";
 import { readAbi } from "../image/abi.ts";
 import { readElf } from "../image/elf.ts";
@@ -80,7 +80,7 @@ function inspect(file: string, json: boolean): void {
       .filter(([, version]) => version !== undefined)
       .map(([name, version]): [string, string] => [name, `${version} (from its strings)`]),
   ];
-  for (const [name, value] of rows) print(`${name.padEnd(9)} ${value}\n`);
+  for (const [name, value] of rows) print(`${name.padEnd(9)} ${visible(value)}\n`);
 }
 
 const KIND = { NET_BASIC: "net", BLOCK_BASIC: "block", other: "unknown type", reserved: "reserved" } as const;

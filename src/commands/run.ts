@@ -2,10 +2,11 @@
 import { RoburError, UsageError, formatError } from "../lib/errors.ts";
 import { KIB, MIB, formatSize, parseSize } from "../lib/units.ts";
 import { nameFile } from "../image/image-error.ts";
-import { type Unikernel, checkTarget, readUnikernel } from "../image/unikernel.ts";
+import { type Unikernel, checkTarget, readBootable } from "../image/unikernel.ts";
 import { print, printError, readSmallFile } from "../linux/libc.ts";
-import { type DeviceRequest, openDevices, planDevices } from "../tender/attach.ts";
+import { type DeviceRequest, type NetSource, openDevices, planDevices } from "../tender/attach.ts";
 import { chooseUser, runOnCpu } from "../tender/privileges.ts";
+import { TENDERS, type TenderChoice } from "../tender/original.ts";
 import { DEFAULT_MEMORY } from "../tender/solo5-options.ts";
 import { TenderError } from "../tender/tender-error.ts";
 import { DEVICE_FLAGS, readDeviceFlags } from "./device-flags.ts";
@@ -21,12 +22,13 @@ export const RUN_FLAGS: FlagTable = {
   cpu: { type: "string", describe: "run on this processor only" },
   user: { type: "string", describe: "become this user first (root only; default robur or nobody)" },
   dumpcore: { type: "string", describe: "leave a core file in this directory when the guest aborts (hvt)" },
+  tender: { type: "string", describe: "builtin (default), or the installed solo5-hvt or solo5-spt" },
   "dry-run": { type: "boolean", describe: "print the tender's command line and stop" },
 };
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const scanned = scanFlags(RUN_FLAGS, acceptColons(argv));
+  const scanned = scanFlags(RUN_FLAGS, argv);
   if (scanned === undefined) {
     const { explainRun } = await import("./run-help.ts");
     return explainRun(argv);
@@ -47,34 +49,48 @@ export async function main(argv: readonly string[]): Promise<void> {
 async function run(file: string, args: readonly string[], flags: Scanned): Promise<void> {
   const request = readDeviceFlags(flags);
   const memory = readMemory(last(flags, "memory"));
+  const tender = readTender(last(flags, "tender"));
   const image = findImage(file);
-  const unikernel = nameFile(file, () => readUnikernel(image.source));
-  const which = sayWhich(image);
-  if (which !== undefined) printError(`robur: ${which}\n`);
+  const unikernel = nameFile(file, () => readBootable(image.source));
+  const { target } = unikernel.abi;
   if (flags.values.has("dry-run")) {
     const { tenderCommandLine } = await import("./tender-command-line.ts");
-    print(`${tenderCommandLine(unikernel.abi.target, file, args, memory, request)}\n`);
+    print(`${tenderCommandLine(target, file, args, memory, request)}\n`);
     return;
   }
-  nameFile(file, () => checkTarget(unikernel, "hvt"));
+  const which = sayWhich(image);
+  if (which !== undefined) printError(`robur: ${which}\n`);
+  const job: Job = { image, unikernel, args, memory, request, flags };
   const cpu = last(flags, "cpu");
   if (cpu !== undefined) runOnCpu(Number(cpu));
-  await startHvtHere(image, unikernel, args, memory, request, flags);
+  if (tender !== "builtin") return runUnderOriginal(job, tender);
+  if (target === "spt") return runSptHere(job);
+  if (target === "virtio") return runVirtioHere(job);
+  return runHvtHere(job);
 }
 
-async function startHvtHere(
-  image: FoundImage,
-  unikernel: Unikernel,
-  args: readonly string[],
-  memory: number,
-  request: DeviceRequest,
-  flags: Scanned,
-): Promise<never> {
+/** A run that has been understood: what shall boot, with what. */
+interface Job {
+  readonly image: FoundImage;
+  readonly unikernel: Unikernel;
+  readonly args: readonly string[];
+  /** Bytes. */
+  readonly memory: number;
+  readonly request: DeviceRequest;
+  readonly flags: Scanned;
+}
+
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+const planFor = ({ unikernel, request }: Job) => planDevices(unikernel.manifest, request, random);
+
+/** In this process, which ends with the guest. */
+async function runHvtHere(job: Job): Promise<never> {
+  const { image, unikernel, args, memory, flags } = job;
+  nameFile(image.path, () => checkTarget(unikernel, "hvt"));
   const { hvtMemory, startHvt } = await import("../tender/hvt/start.ts");
   const size = hvtMemory(memory);
   if (size !== memory) printError(`robur: memory rounded to ${formatSize(size)}, whole 2 MiB pages\n`);
-  const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
-  const attachments = openDevices(planDevices(unikernel.manifest, request, random));
+  const attachments = openDevices(planFor(job));
   const core = last(flags, "dumpcore");
   const user = last(flags, "user");
   const common = { image, unikernel, memory: size, args, attachments, program: "robur" };
@@ -90,19 +106,51 @@ async function startHvtHere(
   });
 }
 
+/** As a child, so that somebody is left to say that the kernel killed the guest, and why. */
+async function runSptHere(job: Job): Promise<void> {
+  const { image, unikernel, args, memory, flags } = job;
+  nameFile(image.path, () => checkTarget(unikernel, "spt"));
+  if (flags.values.has("dumpcore")) throw new UsageError("--dumpcore is for hvt images; this one is spt");
+  const { runSpt } = await import("../tender/spt/spawn.ts");
+  const attachments = openDevices(planFor(job));
+  const user = chooseUser(last(flags, "user"));
+  process.exitCode = await runSpt(
+    { image, unikernel, memory, args, attachments, user, surviveConsole: true },
+    (sentence) => printError(`robur: ${sentence}\n`),
+  );
+}
+
+async function runVirtioHere(job: Job): Promise<void> {
+  const { image, args, memory } = job;
+  const { runVirtio } = await import("../tender/virtio/run.ts");
+  process.exitCode = await runVirtio({ image, args, memory, devices: planFor(job) });
+}
+
+async function runUnderOriginal(job: Job, tender: Exclude<TenderChoice, "builtin">): Promise<void> {
+  const { image, unikernel, args, memory, request } = job;
+  nameFile(image.path, () => checkTarget(unikernel, tender === "solo5-hvt" ? "hvt" : "spt"));
+  planFor(job);
+  const { tenderArguments } = await import("./tender-command-line.ts");
+  const { passedNumber, passedPath, runOriginal } = await import("../tender/original.ts");
+  const passed = [image.fd];
+  const nets = new Map<string, NetSource>();
+  for (const [name, source] of request.nets) {
+    nets.set(name, "tap" in source ? source : { fd: passedNumber(passed.push(source.fd) - 1) });
+  }
+  const words = tenderArguments(passedPath(0), args, memory, { ...request, nets });
+  process.exitCode = await runOriginal(tender, words, passed);
+}
+
+function readTender(text: string | undefined): TenderChoice {
+  const tender = TENDERS.find((choice) => choice === (text ?? "builtin"));
+  if (tender === undefined)
+    throw new UsageError(`--tender ${text}: no such tender`, { why: `known: ${TENDERS.join(", ")}` });
+  return tender;
+}
+
 /** A flag's value; given twice, the last one counts. */
 function last(flags: Scanned, name: string): string | undefined {
   return flags.values.get(name)?.at(-1);
-}
-
-/** The originals write --net:NAME=TAP; that is taken too. What stands behind IMAGE is not touched: see scanFlags. */
-function acceptColons(argv: readonly string[]): string[] {
-  const image = argv.findIndex((argument) => !argument.startsWith("-"));
-  return argv.map((argument, i) =>
-    image >= 0 && i > image
-      ? argument
-      : argument.replace(/^--(net|net-mac|block|block-sector-size):/, "--$1="),
-  );
 }
 
 /** Bytes of guest memory, a bare number being MiB. Throws TenderError bad-memory. */

@@ -4,7 +4,7 @@ import { errorLine } from "../lib/errors.ts";
 import { VERSION } from "../lib/version.ts";
 import { SUPPORTED_VERSIONS } from "../image/abi.ts";
 import { nameFile } from "../image/image-error.ts";
-import { checkTarget, readUnikernel } from "../image/unikernel.ts";
+import { readUnikernel } from "../image/unikernel.ts";
 import { openDevices, planDevices } from "../tender/attach.ts";
 import { openCoreDirectory } from "../tender/hvt/core-dump.ts";
 import { hvtMemory, startHvt } from "../tender/hvt/start.ts";
@@ -34,11 +34,7 @@ export function solo5Hvt(program: string, argv: readonly string[]): never {
   try {
     const { kernel, args } = invocation;
     const image = findImage(kernel);
-    const unikernel = nameFile(kernel, () => {
-      const read = readUnikernel(image.source);
-      checkTarget(read, "hvt");
-      return read;
-    });
+    const unikernel = nameFile(kernel, () => readUnikernel(image.source, "hvt"));
     const options = parseOptions(invocation.options, "hvt", program.endsWith("-debug"));
     const memory = hvtMemory(options.memory);
     if (memory !== options.memory) warn(`adjusting memory to ${memory} bytes`);

@@ -79,8 +79,11 @@ function parseEntry(content: Uint8Array, view: DataView, at: number, index: numb
   if (content[at + ENTRY.attached] !== 0) invalid(`entry ${index} claims to be attached`);
   const name = content.subarray(at, content.indexOf(0, at));
   const typeNumber = view.getUint32(at + ENTRY.type, true);
-  return { name: new TextDecoder().decode(name), type: deviceType(typeNumber), typeNumber };
+  return { name: UTF8.decode(name), type: deviceType(typeNumber), typeNumber };
 }
+
+/** A byte order mark stays: a name that is nothing else is still a name. */
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function deviceType(number: number): Device["type"] {
   if (number === BLOCK_BASIC) return "BLOCK_BASIC";

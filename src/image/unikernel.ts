@@ -13,14 +13,30 @@ export interface Unikernel {
 }
 
 /**
- * Reads everything a tender needs to know before it opens a device. Does not ask whether this machine can run
- * it: see `checkTarget`. Throws ImageError.
+ * Reads everything a tender needs to know before it opens a device. With a `target` it refuses an image that this
+ * machine or that tender can't run, before it looks at the manifest, whose form may be another one there.
+ * Throws ImageError.
  */
-export function readUnikernel(source: ImageSource): Unikernel {
+export function readUnikernel(source: ImageSource, target?: Target): Unikernel {
   const elf = readElf(source);
   const abi = readAbi(source, elf);
   if (abi === undefined) throw withoutAbi(source, elf);
+  if (target !== undefined) checkTarget({ elf, abi }, target);
   return { elf, abi, manifest: readManifest(source, elf) };
+}
+
+/**
+ * The same for everything that can be booted: a multiboot kernel without Solo5's notes counts as a virtio
+ * unikernel without devices. Throws ImageError.
+ */
+export function readBootable(source: ImageSource): Unikernel {
+  try {
+    return readUnikernel(source);
+  } catch (error) {
+    if (!(error instanceof ImageError) || error.code !== "wrong-target" || !hasMultibootHeader(source))
+      throw error;
+    return { elf: readElf(source), abi: { target: "virtio", version: 0 }, manifest: { entries: [] } };
+  }
 }
 
 /** What runs an image of this target, for people. */
@@ -35,7 +51,7 @@ export const RUNS_ON: Record<Target | "unknown", string> = {
 };
 
 /** Refuses an image that this machine or the named tender can't run. Throws ImageError. */
-export function checkTarget({ elf, abi }: Unikernel, target: Target): void {
+export function checkTarget({ elf, abi }: Pick<Unikernel, "elf" | "abi">, target: Target): void {
   if (elf.machine !== HOST_ARCHITECTURE) {
     throw new ImageError(
       "wrong-machine",

@@ -35,13 +35,24 @@ export function formatError(error: unknown): string {
   const lines = [`error: ${error.message}`];
   if (error.why !== undefined) lines.push(...indent(error.why, "  "));
   if (error.hint !== undefined) lines.push(...indent(error.hint, "  try: "));
-  return lines.join("\n") + "\n";
+  return visible(lines.join("\n")) + "\n";
 }
 
 /** A one-line form, as the original tenders print theirs. */
 export function errorLine(error: unknown): string {
   if (!(error instanceof RoburError)) return formatError(error).trimEnd();
-  return error.why === undefined ? error.message : `${error.message}: ${error.why}`;
+  return visible(error.why === undefined ? error.message : `${error.message}: ${error.why}`);
+}
+
+/**
+ * Text with its control characters spelled out, line ends excepted: names from images and files are other
+ * people's bytes, and must not move the cursor or colour the rest of a terminal.
+ */
+export function visible(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(/[\0-\x09\x0b-\x1f\x7f-\x9f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  });
 }
 
 function indent(text: string, first: string): string[] {

@@ -12,7 +12,7 @@ const FACTOR: Record<string, number> = { "": 1, K: KIB, M: MIB, G: GIB, T: 1024 
  * below 2^53.
  */
 export function parseSize(text: string, bareUnit: "" | "K" | "M" | "G" = ""): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B)?$/i.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([KMGT])(?:i?B)?|(B))?$/i.exec(text.trim());
   if (match === null) return undefined;
   const unit = (match[2] ?? "").toUpperCase();
   const bytes =

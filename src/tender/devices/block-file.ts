@@ -1,6 +1,12 @@
-/** Block devices on a regular file or a host's block device. Their size is fixed when they are attached. */
-import { O_CLOEXEC, O_RDWR, close, open, sizeOf } from "../../linux/libc.ts";
+/**
+ * Block devices on a regular file or a host's block device. Their size is fixed when they are attached, and from
+ * then on they are locked: the lock lies on the open descriptor, which the guest's process keeps, so it lasts
+ * exactly as long as the guest, whoever else dies.
+ */
 import { ERRNO, errnoText } from "../../linux/errno.ts";
+import { openLocked } from "../../linux/file-lock.ts";
+import { O_CLOEXEC, O_RDONLY, O_RDWR, close, sizeOf } from "../../linux/libc.ts";
+import { describeHolders, lockHolders } from "../../linux/lock-holders.ts";
 import { TenderError } from "../tender-error.ts";
 
 export interface BlockFile {
@@ -17,11 +23,18 @@ export function isSectorSize(size: number): boolean {
 }
 
 /**
- * Opens the backing storage of a block device for reading and writing.
- * Throws TenderError block-device: missing, read-only, empty, or not a whole number of sectors.
+ * Opens the backing storage of a block device for reading and writing, and locks it against all others; or
+ * read-only, and then it may be shared with others who only read. Throws TenderError block-device: missing, not
+ * permitted, in use, empty, or not a whole number of sectors.
  */
-export function openBlockFile(path: string, sectorSize: number): BlockFile {
-  const fd = open(path, O_RDWR | O_CLOEXEC);
+export function openBlockFile(
+  path: string,
+  sectorSize: number,
+  { readOnly = false }: { readonly readOnly?: boolean } = {},
+): BlockFile {
+  const flags = (readOnly ? O_RDONLY : O_RDWR) | O_CLOEXEC;
+  const fd = openLocked(path, flags, readOnly ? "shared" : "exclusive");
+  if (fd === -ERRNO.EAGAIN) refuseInUse(path);
   if (fd < 0) {
     throw new TenderError(
       "block-device",
@@ -48,6 +61,21 @@ export function openBlockFile(path: string, sectorSize: number): BlockFile {
     close(fd);
     throw error;
   }
+}
+
+function refuseInUse(path: string): never {
+  const holders = lockHolders(path);
+  if (holders.some(({ pid }) => pid === process.pid)) {
+    refuse(`${path}: the same file is given to two block devices`, {
+      why: "a block device has its storage for itself, or the two would destroy each other's data",
+      hint: "a file of its own for each",
+    });
+  }
+  const known = describeHolders(holders);
+  refuse(`${path}: in use by another process`, {
+    ...(known === undefined ? {} : { why: `${known} has it locked` }),
+    hint: known === undefined ? `sudo fuser -v ${path}` : "stop that one, or use a file of its own",
+  });
 }
 
 function refuse(message: string, more: { why?: string; hint?: string } = {}): never {

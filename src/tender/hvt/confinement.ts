@@ -36,6 +36,8 @@ const GUEST: readonly SyscallName[] = [
 
 const ENGINE: readonly SyscallName[] = [
   "futex",
+  // The kernel's own way to go on with a timed wait after the process was stopped or frozen.
+  "restart_syscall",
   "mmap",
   "munmap",
   "mremap",

@@ -11,7 +11,11 @@ import {
   O_WRONLY,
   W_OK,
   X_OK,
+  type Address,
+  PROT_READ,
   access,
+  addressOf,
+  mprotect,
   close,
   mincore,
   open,
@@ -133,23 +137,36 @@ export function dumpCore(directory: CoreDirectory, headers: Uint8Array, memory: 
   const name = `core.solo5-hvt.${process.pid}`;
   const fd = openAt(directory.fd, name, CORE_OPEN_FLAGS, 0o600);
   if (fd < 0) return [`dumpcore: ${directory.path}/${name}: ${errnoText(-fd)}`];
+  // A segment that not even the guest could read is part of the picture too.
+  mprotect(memory.base, memory.size, PROT_READ);
   const pages = memory.size / PAGE_SIZE;
   let dumped = 0;
-  let failure = pwriteFrom(fd, headers, headers.length, 0);
+  let failure = writeAll(fd, addressOf(headers), headers.length, 0);
   for (const [first, count] of touchedRuns(memory)) {
     if (failure < 0) break;
     const at = first * PAGE_SIZE;
-    failure = pwriteFrom(fd, memory.base + at, count * PAGE_SIZE, MEMORY_AT + at);
+    failure = writeAll(fd, memory.base + at, count * PAGE_SIZE, MEMORY_AT + at);
     dumped += count;
   }
   // The last page is often untouched: give the file its full length all the same.
-  if (failure >= 0) failure = pwriteFrom(fd, memory.base + memory.size - 1, 1, MEMORY_AT + memory.size - 1);
+  const last = memory.size - 1;
+  if (failure >= 0) failure = writeAll(fd, memory.base + last, 1, MEMORY_AT + last);
   close(fd);
   if (failure < 0) return [`dumpcore: ${directory.path}/${name}: ${errnoText(-failure)}`];
   return [
     `dumpcore: dumping guest core to: ${directory.path}/${name}`,
     `dumpcore: dumped ${dumped} pages of total ${pages} pages`,
   ];
+}
+
+/** 0, or -errno: a full disk first writes a part, and says so the next time. */
+function writeAll(fd: number, address: Address, length: number, offset: number): number {
+  for (let done = 0; done < length;) {
+    const count = pwriteFrom(fd, address + done, length - done, offset + done);
+    if (count < 0) return count;
+    done += count;
+  }
+  return 0;
 }
 
 /** Runs of pages that are resident, longest a write of 4 MiB. Everything, where the kernel won't say. */

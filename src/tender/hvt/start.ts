@@ -78,12 +78,13 @@ export interface HvtStart {
  * Throws TenderError bad-memory above 4 GiB.
  */
 export function hvtMemory(wanted: number): number {
-  if (wanted > MEMORY_MAX) {
-    throw new TenderError("bad-memory", `guest memory of ${formatSize(wanted)} exceeds the maximum size`, {
+  const rounded = Math.max(MEMORY_GRANULE, wanted - (wanted % MEMORY_GRANULE));
+  if (rounded > MEMORY_MAX) {
+    throw new TenderError("bad-memory", `guest memory of ${formatSize(rounded)} exceeds the maximum size`, {
       why: `an hvt unikernel can have at most ${MEMORY_MAX / GIB} GiB`,
     });
   }
-  return Math.max(MEMORY_GRANULE, wanted - (wanted % MEMORY_GRANULE));
+  return rounded;
 }
 
 /**

@@ -8,7 +8,7 @@ step:   ldr     x8, [x19]
         ldp     x0, x1, [x19, 8]
         ldp     x2, x3, [x19, 24]
         ldp     x4, x5, [x19, 40]
-        tbnz    x8, 63, enter
+        tbnz    x8, 63, away
         svc     0
         ldp     x9, x10, [x19, 56]
         cmp     x0, x9
@@ -16,7 +16,7 @@ step:   ldr     x8, [x19]
         mov     x19, x10
         b       step
 
-enter:  mov     sp, x0
+away:   mov     sp, x0
         mov     x0, x1
         mov     x30, xzr
         br      x2

@@ -1,7 +1,7 @@
-# The first and only code of an spt process that is not the guest's: walks a list of system calls, then enters
-# the guest. What the calls are is decided in table.ts; what a step looks like is in launcher.ts:
+# The first and only code of an spt process that is not the guest's: walks a list of system calls, then jumps.
+# What the calls are is decided in table.ts; what a step looks like is in launcher.ts:
 #
-#   @0 number, or -1 to enter the guest   @8 six arguments (to enter: stack, boot info, entry point)
+#   @0 number, or -1 to jump   @8 six arguments (to jump: stack pointer, first argument, address)
 #   @56 the least result that is a success   @64 address of the next step
 #   @72 address and @80 length of what to say on failure   @88 the descriptor to say it on
 #
@@ -21,14 +21,14 @@ step:   mov     rax, [r15]
         mov     r8, [r15 + 40]
         mov     r9, [r15 + 48]
         test    rax, rax
-        js      enter
+        js      away
         syscall
         cmp     rax, [r15 + 56]
         jl      fail
         mov     r15, [r15 + 64]
         jmp     step
 
-enter:  mov     rsp, rdi
+away:   mov     rsp, rdi
         mov     rdi, rsi
         jmp     rdx
 

@@ -1,6 +1,6 @@
 /**
- * The code that stands at the beginning of every spt process: it makes the system calls of a list and enters the
- * guest. The bytes below are those of launcher-x86_64.S and launcher-aarch64.S; a test reassembles them.
+ * The code that stands at the beginning of every spt process: it makes the system calls of a list and then jumps,
+ * to the guest in the end. The bytes below are those of launcher-x86_64.S and launcher-aarch64.S; a test reassembles them.
  *
  * A unikernel must lie at low addresses, where the Bun executable itself lies, and must be alone in its process.
  * So the process image is replaced by a tiny one, far above any guest, and since nothing can be decided in
@@ -10,13 +10,18 @@ import type { Architecture } from "../../lib/architecture.ts";
 import { ERRNO, errnoText } from "../../linux/errno.ts";
 
 /**
- * Where the launcher is mapped: above 384 GiB of guest memory, and within the smallest address space that Linux
- * has on either architecture (39 bits, aarch64).
+ * Where the part that stays beside the guest lies: above 384 GiB of guest memory, and within the smallest address
+ * space that Linux has on either architecture (39 bits, aarch64).
  */
-export const LAUNCHER_BASE = 0x60_0000_0000;
+export const RESIDENT_BASE = 0x60_0000_0000;
+/** Room for it: a filter takes at most 32 KiB. */
+export const RESIDENT_ROOM = 0x1_0000;
+/** Where the kernel maps the launcher's file, and where it ends at the latest. */
+export const LAUNCHER_BASE = 0x60_0010_0000;
+export const LAUNCHER_END = 0x60_1000_0000;
 
-/** What the launcher may share a page with: the largest page size of the architecture. */
-export const LAUNCHER_GRANULE: Record<Architecture, number> = { x86_64: 0x1000, aarch64: 0x1_0000 };
+/** The largest page size of the architecture. */
+export const PAGE_MAX: Record<Architecture, number> = { x86_64: 0x1000, aarch64: 0x1_0000 };
 
 /** Bytes of one step in the launcher's list, and where its fields lie; each is 8 bytes. */
 export const STEP_SIZE = 96;
@@ -30,22 +35,22 @@ export const STEP = {
   reportOn: 88,
 } as const;
 
-/** Instead of a system call's number: enter the guest. Arguments: stack pointer, boot info, entry point. */
-export const ENTER = -1n;
+/** Instead of a system call's number: jump. Arguments: stack pointer, first argument, address. */
+export const JUMP = -1n;
 
 const CODE: Record<Architecture, string> = {
   x86_64: `
     4c8b3d7a000000                     r15 = first step
     498b07 498b7f08 498b7710 498b5718  next: number and arguments 0 to 2
     4d8b5720 4d8b4728 4d8b4f30         arguments 3 to 5
-    4885c0 780e                        negative: enter
+    4885c0 780e                        negative: jump
     0f05                               the system call
     493b4738 7c0e                      less than the least result: fail
     4d8b7f40 ebd2                      r15 = next step, again
-    4889fc 4889f7 ffe2                 enter: stack, argument, jump
+    4889fc 4889f7 ffe2                 jump: stack pointer, argument, go
     48f7d8 4883f828 7602 31c0          fail: error number, or 0 when there is no text for it
     446bf028 4c033536000000            r14 = its text
-    418b7f58 498b7708 418b5750         the step's message
+    418b7f58 498b7748 418b5750         the step's message
     b801000000 0f05                    write
     410fb616 498d7601                  the reason's text
     b801000000 0f05                    write
@@ -53,11 +58,11 @@ const CODE: Record<Architecture, string> = {
   aarch64: `
     33040058                           x19 = first step
     680240f9 608640a9 628e41a9 649642a9  next: number and arguments
-    e800f8b7                           negative: enter
+    e800f8b7                           negative: jump
     010000d4                           the system call
     69aa43a9 1f0009eb eb000054         less than the least result: fail
     f3030aaa f6ffff17                  x19 = next step, again
-    1f000091 e00301aa fe031faa 40001fd6  enter: stack, argument, no return address, jump
+    1f000091 e00301aa fe031faa 40001fd6  jump: stack pointer, argument, no return address, go
     f40300cb 9fa200f1 94929f9a         fail: error number, or 0 when there is no text for it
     090580d2 ea010058 942a099b         x20 = its text
     618a44a9 602e40f9 080880d2 010000d4  write the step's message
@@ -81,10 +86,9 @@ export function launcherCode(architecture: Architecture, firstStep: number, reas
 
 /** The bare code. */
 export function codeBytes(architecture: Architecture): Uint8Array {
-  const words = CODE[architecture].split("\n").flatMap((line) => {
-    const [, code = ""] = /^\s*((?:(?:[0-9a-f]{2})+(?: |$))*)/.exec(line) ?? [];
-    return code.trim().split(" ");
-  });
+  const lines = CODE[architecture].trim().split("\n");
+  // Two spaces part the bytes from what they do.
+  const words = lines.map((line) => line.trim().split("  ", 1).join("").replaceAll(" ", ""));
   return Uint8Array.fromHex(words.join(""));
 }
 
