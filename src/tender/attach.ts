@@ -59,6 +59,7 @@ export function planDevices(
   }
   const planned: PlannedDevice[] = [];
   const missing: string[] = [];
+  const flags: string[] = [];
   for (const { handle, device } of devicesOf(manifest)) {
     const { name } = device;
     // A name declared twice is attached once: a look-up by name finds the first, as in the originals.
@@ -74,11 +75,13 @@ export function planDevices(
       missing.push(
         `device '${name}' of type ${device.type === "other" ? "undefined" : device.type} not attached`,
       );
+      flags.push(device.type === "NET_BASIC" ? `--net ${name}=TAP` : `--block ${name}=FILE`);
     }
   }
   if (missing.length > 0) {
     throw new TenderError("not-attached", "All declared devices must be attached", {
       why: missing.join("\n"),
+      hint: `add ${flags.join(" ")}`,
     });
   }
   return planned;

@@ -1,9 +1,5 @@
 /** Runs a virtio unikernel in QEMU, in the foreground. */
 import { existsSync } from "node:fs";
-import { ImageError } from "../../image/image-error.ts";
-import type { Manifest } from "../../image/manifest.ts";
-import type { ImageSource } from "../../image/source.ts";
-import { hasMultibootHeader, readUnikernel } from "../../image/unikernel.ts";
 import { O_CLOEXEC, O_RDWR, close, open } from "../../linux/libc.ts";
 import { type PlannedDevice, openDevices } from "../attach.ts";
 import { encodeCommandLine } from "../command-line.ts";
@@ -24,20 +20,6 @@ export interface VirtioSpec {
   readonly args: readonly string[];
   /** From `planDevices`, in the manifest's order. */
   readonly devices: readonly PlannedDevice[];
-}
-
-/**
- * The manifest of an image that QEMU can boot, or undefined for a unikernel of another target. A multiboot kernel
- * without Solo5's notes has no devices. Throws ImageError for an image that is neither.
- */
-export function virtioManifest(source: ImageSource): Manifest | undefined {
-  try {
-    const { abi, manifest } = readUnikernel(source);
-    return abi.target === "virtio" ? manifest : undefined;
-  } catch (error) {
-    if (!(error instanceof ImageError) || !hasMultibootHeader(source)) throw error;
-    return { entries: [] };
-  }
 }
 
 /**
