@@ -44,6 +44,7 @@ const TABLE = {
   sched_setaffinity: [203, 122],
   sched_getaffinity: [204, 123],
   set_tid_address: [218, 96],
+  restart_syscall: [219, 128],
   clock_gettime: [228, 113],
   exit_group: [231, 94],
   epoll_ctl: [233, 21],
