@@ -9,23 +9,35 @@ export const DEVICE_FLAGS: FlagTable = {
   net: {
     type: "string",
     named: true,
-    describe: "network device: NAME=TAP, or NAME=@FD for an open tap; repeatable",
+    describe: "network device: NAME=NETWORK, NAME=TAP, or NAME=@FD for an open tap; repeatable",
   },
   "net-mac": {
     type: "string",
     named: true,
     describe: "MAC address of a network device: NAME=xx:xx:xx:xx:xx:xx",
   },
-  block: { type: "string", named: true, describe: "block device: NAME=FILE; repeatable" },
+  block: { type: "string", named: true, describe: "block device: NAME=FILE, or NAME=VOLUME; repeatable" },
+  "block-ro": {
+    type: "string",
+    named: true,
+    describe: "the same, only for reading: several unikernels may share it",
+  },
   "block-sector-size": { type: "string", named: true, describe: "sector size of a block device: NAME=BYTES" },
 };
 
 /** Reads NAME=VALUE flags. Throws UsageError for a value that isn't one. */
 export function readDeviceFlags({ values }: Scanned): DeviceRequest {
+  const path = (value: string) => (value === "" ? undefined : value);
+  const blocks = pairs("block", "FILE or NAME=VOLUME", values.get("block"), path);
+  const readOnly = pairs("block-ro", "FILE or NAME=VOLUME", values.get("block-ro"), path);
+  for (const name of readOnly.keys()) {
+    if (blocks.has(name)) throw new UsageError(`${name} is given both with --block and with --block-ro`);
+  }
   return {
     nets: pairs("net", "TAP or NAME=@FD", values.get("net"), parseNetSource),
     macs: pairs("net-mac", "xx:xx:xx:xx:xx:xx", values.get("net-mac"), parseMac),
-    blocks: pairs("block", "FILE", values.get("block"), (value) => (value === "" ? undefined : value)),
+    blocks: new Map([...blocks, ...readOnly]),
+    readOnly: new Set(readOnly.keys()),
     sectorSizes: pairs(
       "block-sector-size",
       "BYTES, a power of two from 512 to 32768",

@@ -12,6 +12,9 @@ import { TenderError } from "../tender/tender-error.ts";
 import { DEVICE_FLAGS, readDeviceFlags } from "./device-flags.ts";
 import { type FoundImage, findImage, sayWhich } from "./find-image.ts";
 import { type FlagTable, type Scanned, scanFlags } from "./flags.ts";
+import { NETWORK_FLAGS, wantsNetworks } from "./network-flags.ts";
+import { SIZE_FLAG, readBlockSizes } from "./sizes.ts";
+import type { BlockSizes } from "../orchestrator/volumes/resolve-blocks.ts";
 
 /** Docker's number for "it never started": all of 0 to 124 may be the unikernel's own. */
 const NOT_STARTED = 125;
@@ -19,6 +22,8 @@ const NOT_STARTED = 125;
 export const RUN_FLAGS: FlagTable = {
   memory: { type: "string", alias: ["m", "mem"], describe: "guest memory, such as 64M or 1G (default 512M)" },
   ...DEVICE_FLAGS,
+  ...SIZE_FLAG,
+  ...NETWORK_FLAGS,
   cpu: { type: "string", describe: "run on this processor only" },
   user: { type: "string", describe: "become this user first (root only; default robur or nobody)" },
   dumpcore: { type: "string", describe: "leave a core file in this directory when the guest aborts (hvt)" },
@@ -47,13 +52,21 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(file: string, args: readonly string[], flags: Scanned): Promise<void> {
-  const request = readDeviceFlags(flags);
+  const given = readDeviceFlags(flags);
+  const sizes = readBlockSizes(flags);
   const memory = readMemory(last(flags, "memory"));
   const tender = readTender(last(flags, "tender"));
   const image = findImage(file);
   const unikernel = nameFile(file, () => readBootable(image.source));
   const { target } = unikernel.abi;
-  if (flags.values.has("dry-run")) {
+  const isDryRun = flags.values.has("dry-run");
+  const request = given.blocks.size === 0 ? given : await withVolumes(given, sizes, flags, isDryRun);
+  const isOnNetworks = tender === "builtin" && wantsNetworks(unikernel.manifest, request, flags);
+  if (isDryRun && isOnNetworks) {
+    const { explainRunOnNetworks } = await import("./run-networks.ts");
+    return explainRunOnNetworks({ image, unikernel, file, args, memory, request }, flags);
+  }
+  if (isDryRun) {
     const { tenderCommandLine } = await import("./tender-command-line.ts");
     print(`${tenderCommandLine(target, file, args, memory, request)}\n`);
     return;
@@ -61,6 +74,11 @@ async function run(file: string, args: readonly string[], flags: Scanned): Promi
   const which = sayWhich(image);
   if (which !== undefined) printError(`robur: ${which}\n`);
   const job: Job = { image, unikernel, args, memory, request, flags };
+  if (isOnNetworks) {
+    const { runOnNetworks } = await import("./run-networks.ts");
+    process.exitCode = await runOnNetworks({ image, unikernel, file, args, memory, request }, flags);
+    return;
+  }
   const cpu = last(flags, "cpu");
   if (cpu !== undefined) runOnCpu(Number(cpu));
   if (tender !== "builtin") return runUnderOriginal(job, tender);
@@ -78,6 +96,26 @@ interface Job {
   readonly memory: number;
   readonly request: DeviceRequest;
   readonly flags: Scanned;
+}
+
+/** What --block names, as paths: files stay what they are, volumes are looked up or made. */
+async function withVolumes(
+  request: DeviceRequest,
+  sizes: BlockSizes,
+  flags: Scanned,
+  isDryRun: boolean,
+): Promise<DeviceRequest> {
+  const { resolveBlocks } = await import("../orchestrator/volumes/resolve-blocks.ts");
+  const { dataDirectory } = await import("../lib/data-directory.ts");
+  const directory = dataDirectory(last(flags, "data-dir"), process.env, process.getuid?.() === 0);
+  const { blocks, notes } = await resolveBlocks(request.blocks, {
+    dataDirectory: directory,
+    sizes,
+    mayCreate: !isDryRun,
+    now: Date.now(),
+  });
+  for (const note of notes) printError(`robur: ${note}\n`);
+  return { ...request, blocks };
 }
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));

@@ -25,13 +25,15 @@ export interface Solo5Invocation {
 
 /**
  * Reads a command line of the original tender `program` and hands it to `run`. Ends the process with the
- * original's statuses: 0 for --version, 1 for --help and for whatever goes wrong.
+ * original's statuses: 0 for --version, 1 for --help and for whatever goes wrong. `own`: options beyond the
+ * original's are taken too.
  */
 export function invokeSolo5(
   program: string,
   kind: TenderKind,
   argv: readonly string[],
   run: (invocation: Solo5Invocation) => never,
+  own = false,
 ): never {
   const warn = (line: string) => printError(`${program}: ${line}\n`);
   const invocation = scanArguments(argv);
@@ -52,7 +54,7 @@ export function invokeSolo5(
     const { kernel, args } = invocation;
     const image = findImage(kernel);
     const unikernel = nameFile(kernel, () => readUnikernel(image.source, kind));
-    const options = parseOptions(invocation.options, kind, program.endsWith("-debug"));
+    const options = parseOptions(invocation.options, kind, { debug: program.endsWith("-debug"), own });
     const open = () => openDevices(planDevices(unikernel.manifest, options.request, random));
     return run({ image, unikernel, args, options, open, warn });
   } catch (error) {

@@ -15,7 +15,9 @@ export function tenderArguments(
     words.push(`--net:${name}=${"tap" in source ? source.tap : `@${source.fd}`}`);
   }
   for (const [name, mac] of request.macs) words.push(`--net-mac:${name}=${formatMac(mac)}`);
-  for (const [name, path] of request.blocks) words.push(`--block:${name}=${path}`);
+  for (const [name, path] of request.blocks) {
+    words.push(`--block${request.readOnly?.has(name) === true ? "-ro" : ""}:${name}=${path}`);
+  }
   for (const [name, size] of request.sectorSizes) words.push(`--block-sector-size:${name}=${size}`);
   return [...words, "--", file, ...args];
 }

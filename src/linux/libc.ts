@@ -224,6 +224,12 @@ export function isOpen(fd: number): boolean {
   return c.fcntl(fd, F_GETFD, 0) !== -1;
 }
 
+/** Whether the descriptor was opened for reading only. */
+export function isReadOnly(fd: number): boolean {
+  const O_ACCMODE = 3;
+  return (negative(c.fcntl(fd, F_GETFL, 0)) & O_ACCMODE) === O_RDONLY;
+}
+
 /** Makes reads and writes answer EAGAIN instead of waiting. Answers 0 or -errno. */
 export function setNonBlocking(fd: number): number {
   const flags = negative(c.fcntl(fd, F_GETFL, 0));

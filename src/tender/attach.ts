@@ -19,6 +19,8 @@ export interface DeviceRequest {
   readonly blocks: ReadonlyMap<string, string>;
   /** Bytes each, checked by isSectorSize. */
   readonly sectorSizes: ReadonlyMap<string, number>;
+  /** Block devices that the guest may only read; several unikernels may share such a file. */
+  readonly readOnly?: ReadonlySet<string> | undefined;
 }
 
 export type PlannedDevice =
@@ -35,6 +37,7 @@ export type PlannedDevice =
       readonly name: string;
       readonly path: string;
       readonly sectorSize: number;
+      readonly readOnly?: true;
     };
 
 const KIND: Record<DeviceType, string> = { NET_BASIC: "network", BLOCK_BASIC: "block" };
@@ -70,18 +73,20 @@ export function planDevices(
       planned.push({ kind: "net", handle, name, source, mac: macFor(request.macs.get(name), random) });
     } else if (path !== undefined) {
       const sectorSize = request.sectorSizes.get(name) ?? DEFAULT_SECTOR_SIZE;
-      planned.push({ kind: "block", handle, name, path, sectorSize });
+      const readOnly = request.readOnly?.has(name) === true ? { readOnly: true as const } : {};
+      planned.push({ kind: "block", handle, name, path, sectorSize, ...readOnly });
     } else {
       missing.push(
         `device '${name}' of type ${device.type === "other" ? "undefined" : device.type} not attached`,
       );
-      flags.push(device.type === "NET_BASIC" ? `--net ${name}=TAP` : `--block ${name}=FILE`);
+      if (device.type === "NET_BASIC") flags.push(`--net ${name}=TAP`);
+      if (device.type === "BLOCK_BASIC") flags.push(`--block ${name}=FILE`);
     }
   }
   if (missing.length > 0) {
     throw new TenderError("not-attached", "All declared devices must be attached", {
       why: missing.join("\n"),
-      hint: `add ${flags.join(" ")}`,
+      ...(flags.length === 0 ? {} : { hint: `add ${flags.join(" ")}` }),
     });
   }
   return planned;
@@ -108,7 +113,9 @@ export function openDevices(planned: readonly PlannedDevice[]): Attachment[] {
   return planned.map((device) => {
     const { handle } = device;
     if (device.kind === "block") {
-      const { fd, capacity } = openBlockFile(device.path, device.sectorSize);
+      const { fd, capacity } = openBlockFile(device.path, device.sectorSize, {
+        readOnly: device.readOnly === true,
+      });
       return { kind: "block", handle, hostFd: fd, capacity, blockSize: device.sectorSize };
     }
     const { source, mac } = device;

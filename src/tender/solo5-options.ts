@@ -53,8 +53,20 @@ export function scanArguments(argv: readonly string[]): Invocation {
   return { kind: "run", options, kernel, args: argv.slice(i + 1) };
 }
 
-/** Reads the options. `debug`: called under the name of the debugging tender. Throws TenderError bad-option. */
-export function parseOptions(options: readonly string[], kind: TenderKind, debug = false): TenderOptions {
+/** Options that go beyond the original's. */
+export interface Extras {
+  /** `--dumpcore`: called under the name of the debugging tender. */
+  readonly debug?: boolean;
+  /** `--block-ro`: called under no name of an original. */
+  readonly own?: boolean;
+}
+
+/** Reads the options. Throws TenderError bad-option. */
+export function parseOptions(
+  options: readonly string[],
+  kind: TenderKind,
+  { debug = false, own = false }: Extras = {},
+): TenderOptions {
   let memory = DEFAULT_MEMORY;
   let dumpCore: string | undefined;
   let execHeap = false;
@@ -62,6 +74,7 @@ export function parseOptions(options: readonly string[], kind: TenderKind, debug
   const macs = new Map<string, Uint8Array>();
   const blocks = new Map<string, string>();
   const sectorSizes = new Map<string, number>();
+  const readOnly = new Set<string>();
 
   for (const option of options) {
     const [, key = "", name, value = ""] = /^--([a-z-]+)(?::([^=]*))?=(.*)$/s.exec(option) ?? [];
@@ -77,8 +90,10 @@ export function parseOptions(options: readonly string[], kind: TenderKind, debug
       nets.set(name, parseNetSource(value) ?? invalid(option, "not a descriptor's number"));
     } else if (key === "net-mac") {
       macs.set(name, parseMac(value) ?? invalid(option, "malformed MAC address"));
-    } else if (key === "block") {
+    } else if (key === "block" || (own && key === "block-ro")) {
       blocks.set(name, value);
+      if (key === "block") readOnly.delete(name);
+      else readOnly.add(name);
     } else if (key === "block-sector-size") {
       sectorSizes.set(name, parseSectorSize(value, option));
     } else {
@@ -87,7 +102,7 @@ export function parseOptions(options: readonly string[], kind: TenderKind, debug
   }
   return {
     memory,
-    request: { nets, macs, blocks, sectorSizes },
+    request: { nets, macs, blocks, sectorSizes, readOnly },
     execHeap,
     ...(dumpCore === undefined ? {} : { dumpCore }),
   };

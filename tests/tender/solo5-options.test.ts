@@ -242,9 +242,11 @@ describe("options that nobody accepts", () => {
   });
 
   test("a core directory is for the debugging hvt tender only", () => {
-    expect(parseOptions(["--dumpcore=/tmp/x"], "hvt", true).dumpCore).toBe("/tmp/x");
+    expect(parseOptions(["--dumpcore=/tmp/x"], "hvt", { debug: true }).dumpCore).toBe("/tmp/x");
     expect(refusal(() => parseOptions(["--dumpcore=/tmp/x"], "hvt")).code).toBe("bad-option");
-    expect(refusal(() => parseOptions(["--dumpcore=/tmp/x"], "spt", true)).code).toBe("bad-option");
+    expect(refusal(() => parseOptions(["--dumpcore=/tmp/x"], "spt", { debug: true })).code).toBe(
+      "bad-option",
+    );
   });
 
   test("an executable heap is for spt only, and anything may follow it", () => {

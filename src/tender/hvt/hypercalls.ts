@@ -24,6 +24,7 @@ import { HYPERCALL } from "./layout.ts";
 const OK = 0;
 const AGAIN = 1;
 const EINVAL = 2;
+const EUNSPEC = 3;
 
 /** Bytes at a halt's cookie that must be the guest's to read. */
 const COOKIE_SIZE = 512;
@@ -37,6 +38,8 @@ export interface BlockPort {
   readonly handle: number;
   readonly fd: number;
   readonly capacity: number;
+  /** Writing is answered with EUNSPEC, which is what a guest under spt makes of it too. */
+  readonly isReadOnly: boolean;
 }
 
 export interface Halt {
@@ -172,6 +175,10 @@ export class Hypercalls {
     const data = memory.u64(at + 16);
     if (isWrite) memory.checkRead(data, length);
     else memory.checkWrite(data, length);
+    if (isWrite && device.isReadOnly) {
+      memory.setI32(at + 32, EUNSPEC);
+      return;
+    }
     transfer(isWrite ? pwriteFrom : preadInto, device.fd, memory.base + data, length, offset);
     memory.setI32(at + 32, OK);
   }

@@ -22,6 +22,7 @@ import {
   PROT_WRITE,
   cString,
   exitGroup,
+  isReadOnly,
   mmap,
   mprotect,
   preadInto,
@@ -124,7 +125,12 @@ export function startHvt(start: HvtStart): never {
   const hypercalls = new Hypercalls(
     memory,
     nets.map(({ handle, hostFd }) => tapPort(handle, hostFd)),
-    blocks.map(({ handle, hostFd, capacity }) => ({ handle, fd: hostFd, capacity })),
+    blocks.map(({ handle, hostFd, capacity }) => ({
+      handle,
+      fd: hostFd,
+      capacity,
+      isReadOnly: isReadOnly(hostFd),
+    })),
   );
   dropPrivileges(start.user);
   confine(start.coreDirectory?.fd);

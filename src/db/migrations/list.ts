@@ -1,0 +1,24 @@
+/**
+ * The migrations, in order. A migration that was ever released is never edited, only followed by another: its
+ * checksum is kept in every database that had it. Write STRICT tables and times as milliseconds since 1970. All
+ * pending ones run in one transaction with foreign keys on, so a table that is rebuilt needs
+ * `PRAGMA defer_foreign_keys = ON`, and BEGIN and COMMIT have no place here.
+ */
+import base from "./0001_base.sql" with { type: "text" };
+import networks from "./0002_networks.sql" with { type: "text" };
+import unikernels from "./0003_unikernels.sql" with { type: "text" };
+import users from "./0004_users.sql" with { type: "text" };
+
+export interface Migration {
+  /** 1, 2, 3, … without gaps: the number that its file begins with. */
+  readonly number: number;
+  readonly name: string;
+  readonly sql: string;
+}
+
+export const MIGRATIONS: readonly Migration[] = [
+  { number: 1, name: "base", sql: base },
+  { number: 2, name: "networks", sql: networks },
+  { number: 3, name: "unikernels", sql: unikernels },
+  { number: 4, name: "users", sql: users },
+];
