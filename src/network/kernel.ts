@@ -20,6 +20,7 @@ export interface Interface {
   readonly addr_info: readonly {
     readonly local?: string;
     readonly prefixlen?: number;
+    readonly broadcast?: string;
     readonly scope?: string;
   }[];
 }

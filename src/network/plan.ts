@@ -87,7 +87,10 @@ export function wantedState(records: Records, around: Surroundings): WantedState
 function bridgeLinks(network: NetworkRecord, instance: string): Link[] {
   const { name, bridge, ipv4, ipv6, uplink, moved } = network;
   const mac = moved?.mac ?? bridgeMac(instance, name);
-  const addresses = [...(moved?.addresses ?? []), ...[ipv4, ipv6].filter((address) => address !== null)];
+  const addresses = [
+    ...(moved?.addresses ?? []).map(({ address }) => address),
+    ...[ipv4, ipv6].filter((address) => address !== null),
+  ];
   const link: Link = {
     name: bridge,
     kind: "bridge",

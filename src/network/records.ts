@@ -15,8 +15,11 @@ export interface Route {
 /** What the host's interface had before it became a port of a bridge. */
 export interface Moved {
   readonly mac: string;
-  /** With prefix length. */
-  readonly addresses: readonly string[];
+  readonly addresses: readonly {
+    /** With prefix length. */
+    readonly address: string;
+    readonly broadcast?: string;
+  }[];
   readonly routes: readonly Route[];
 }
 

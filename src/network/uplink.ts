@@ -45,7 +45,10 @@ export async function lookAtUplink(name: string, interfaces: readonly Interface[
     mac: found.address ?? "",
     addresses: found.addr_info
       .filter(({ scope }) => scope !== "link")
-      .map(({ local, prefixlen }) => `${local}/${prefixlen}`),
+      .map(({ local, prefixlen, broadcast }) => {
+        const address = `${local}/${prefixlen}`;
+        return broadcast === undefined ? { address } : { address, broadcast };
+      }),
     // The kernel makes the routes of the addresses itself.
     routes: routes
       .filter(({ protocol, dst }) => protocol !== "kernel" && dst !== "fe80::/64")
@@ -66,7 +69,7 @@ export function enslave({ bridge, uplink, moved }: NetworkRecord): Command[] {
   if (uplink === null || moved === null) return [];
   return [
     ip("link", "set", "dev", uplink, "master", bridge, "up"),
-    ...moved.addresses.map((address) => ip("address", "delete", address, "dev", uplink)),
+    ...moved.addresses.map(({ address }) => ip("address", "delete", address, "dev", uplink)),
     ...moved.routes.map((route) => routeTo(route, bridge)),
   ];
 }
@@ -76,8 +79,15 @@ export function release({ uplink, moved }: NetworkRecord): Command[] {
   if (uplink === null || moved === null) return [];
   return [
     ip("link", "set", "dev", uplink, "nomaster"),
-    ...moved.addresses.map((address) =>
-      ip("address", "replace", address, ...(address.includes(":") ? [] : ["brd", "+"]), "dev", uplink),
+    ...moved.addresses.map(({ address, broadcast }) =>
+      ip(
+        "address",
+        "replace",
+        address,
+        ...(broadcast === undefined ? [] : ["brd", broadcast]),
+        "dev",
+        uplink,
+      ),
     ),
     ...moved.routes.map((route) => routeTo(route, uplink)),
   ];
