@@ -33,7 +33,9 @@ Arguments that remain are run: `install.sh run hello.hvt` installs robur and boo
 environment:
   ROBUR_BASE_URL    where the releases lie: BASE/robur-linux-x64.gz is the newest and
                     BASE/vX/robur-linux-x64.gz is version X
-  ROBUR_PUBLIC_KEY  the Ed25519 key that releases are signed with: 32 bytes in base64, or PEM
+  ROBUR_PUBLIC_KEY  the Ed25519 key that releases are signed with: 32 bytes in base64, or PEM.
+                    Both are kept for `robur upgrade` in /etc/robur/origin (as root) or
+                    ~/.config/robur/origin
   ROBUR_DATA_DIR    the data directory, if it is not the usual one
 EOF
 }
@@ -211,6 +213,32 @@ download_release() {
 		fetch_checked "robur-linux-$arch.gz"
 		put "$work/robur-linux-$arch.gz"
 	fi
+	remember_origin
+}
+
+# Where `robur upgrade` finds the address, and the key that releases have to be signed with from now on.
+choose_origin_file() {
+	if [ "$(id -u)" = 0 ]; then
+		origin=/etc/robur/origin
+	elif [ "${XDG_CONFIG_HOME:-${HOME:-}}" ]; then
+		origin=${XDG_CONFIG_HOME:-$HOME/.config}/robur/origin
+	else
+		origin=
+	fi
+}
+
+remember_origin() {
+	choose_origin_file
+	key=$(sed -n '2s/^MCowBQYDK2VwAyEA//p' "$work/key.pem")
+	if [ "$origin" ] && mkdir -p "${origin%/*}" 2>/dev/null && staged=$(mktemp "$origin.XXXXXX" 2>/dev/null); then
+		printf '%s\n' "base-url ${base_url%/}" "public-key $key" >"$staged"
+		chmod 644 "$staged"
+		mv -f "$staged" "$origin"
+		staged=
+	else
+		staged=
+		say "note: cannot write ${origin:-~/.config/robur/origin}; robur upgrade will need --from and --key"
+	fi
 }
 
 # put FILE: makes it $target by one rename, so that there is always a whole robur, the old one or the new,
@@ -259,7 +287,8 @@ find_data_dir() {
 	elif [ -z "$data" ] && [ "${XDG_DATA_HOME:-${HOME:-}}" ]; then
 		data=${XDG_DATA_HOME:-$HOME/.local/share}/robur
 	fi
-	[ ! -d "$data" ] || data=$(CDPATH='' cd -- "$data" && pwd -P)
+	# A directory that this user may not enter keeps the name it has.
+	[ ! -x "$data" ] || data=$(CDPATH='' cd -- "$data" && pwd -P)
 }
 
 # A wrong ROBUR_DATA_DIR must cost no one a home directory: what is removed has robur's database in it, no
@@ -312,9 +341,16 @@ uninstall() {
 		case $(readlink "$link") in robur | "$target") remove "$link" ;; esac
 	done
 	if [ -e "$target" ] || [ -L "$target" ]; then remove "$target"; else say "there is no $target"; fi
+	choose_origin_file
+	for rest in "$target.prev" "$origin"; do
+		[ -z "$rest" ] || [ ! -e "$rest" ] || remove "$rest"
+	done
+	if [ "$origin" ] && [ -z "$dry_run" ]; then
+		find "${origin%/*}" -prune -type d -empty -exec rm -r {} + 2>/dev/null || :
+	fi
 	if [ "$purge" ]; then remove "$data"; elif [ -e "$data" ]; then say "stays: $data"; fi
 	for rest in /etc/robur /etc/systemd/system/robur.service \
-		"${HOME:-}/.config/robur" "${HOME:-}/.config/systemd/user/robur.service"; do
+		"${XDG_CONFIG_HOME:-${HOME:-}/.config}/robur" "${HOME:-}/.config/systemd/user/robur.service"; do
 		[ ! -e "$rest" ] || say "stays: $rest"
 	done
 }

@@ -5,6 +5,7 @@ const steps: [name: string, command: string[]][] = [
   ["format", [process.execPath, "fmt", "--check", "--no-script"]],
   ["lint", ["node_modules/.bin/oxlint", "--deny-warnings"]],
   ["types", [process.execPath, "check", "--no-script"]],
+  ["types of the browser's files", [process.execPath, "check", "--no-script", "-p", "web/islands"]],
 ];
 
 let failed = 0;

@@ -17,6 +17,19 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ping: "iputils-ping",
   ps: "procps",
   "qemu-system-x86_64": "qemu-system-x86",
+  "qemu-aarch64": "qemu-user",
+  "aarch64-linux-gnu-as": "binutils-aarch64-linux-gnu",
+  nft: "nftables",
+  passt: "passt",
+  udhcpc: "udhcpc",
+  dhclient: "isc-dhcp-client",
+  dig: "bind9-dnsutils",
+  "mkfs.btrfs": "btrfs-progs",
+  "mkfs.xfs": "xfsprogs",
+  "systemd-analyze": "systemd",
+  zsh: "zsh",
+  fish: "fish",
+  "/usr/bin/chromium": "chromium",
 };
 
 /**

@@ -2,8 +2,11 @@
  * A network of a test's own: a namespace with nothing in it but what the test adds, gone with the process that holds
  * it. Needs root, and what `needsNetwork` names.
  */
-import { existsSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { until } from "./robur.ts";
+
+/** Longer than any flood takes that is answered. */
+const PING_LIMIT_S = 50;
 
 export interface TapOptions {
   /** The host's own address on it, such as 10.0.0.1/24. */
@@ -22,12 +25,27 @@ export class Network implements AsyncDisposable {
 
   static async create(): Promise<Network> {
     // It ends with this process, however that ends.
-    const command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sleep", "infinity"];
-    const holder = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+    const dying = ["setpriv", "--pdeathsig", "KILL"];
+    // With a /sys of its own, where the interfaces are those of the network.
+    const unshare = [
+      "unshare",
+      "--net",
+      "--mount",
+      "sh",
+      "-c",
+      `mount -t sysfs sysfs /sys && exec sleep infinity`,
+    ];
+    const holder = Bun.spawn([...dying, ...unshare], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "inherit",
+    });
     const ours = readlinkSync("/proc/self/ns/net");
     await until("a network namespace", () => {
       const path = `/proc/${holder.pid}/ns/net`;
-      return existsSync(path) && readlinkSync(path) !== ours;
+      if (holder.exitCode !== null) throw new Error("unshare --net failed");
+      const isReady = readFileSync(`/proc/${holder.pid}/comm`, "utf8") === "sleep\n";
+      return isReady && readlinkSync(path) !== ours;
     });
     const network = new Network(holder);
     network.must("ip", "link", "set", "lo", "up");
@@ -36,9 +54,14 @@ export class Network implements AsyncDisposable {
     return network;
   }
 
-  /** Put before a command, runs it in this network. */
+  get isAlive(): boolean {
+    return this.#holder.exitCode === null && this.#holder.signalCode === null;
+  }
+
+  /** Put before a command, runs it in this network, and in the root directory. */
   get inside(): string[] {
-    return ["nsenter", `--net=/proc/${this.#holder.pid}/ns/net`];
+    const namespaces = `/proc/${this.#holder.pid}/ns`;
+    return ["nsenter", `--net=${namespaces}/net`, `--mount=${namespaces}/mnt`];
   }
 
   /** Runs a command here; throws unless it succeeds. */
@@ -57,12 +80,27 @@ export class Network implements AsyncDisposable {
 
   /** Floods `address` with pings and answers how many replies came. Throws for a damaged one. */
   async ping(address: string, count: number, ...options: string[]): Promise<number> {
-    const command = ["ping", "-f", "-q", "-c", String(count), ...options, address];
+    const command = [
+      "ping",
+      "-f",
+      "-q",
+      "-c",
+      String(count),
+      "-w",
+      String(PING_LIMIT_S),
+      ...options,
+      address,
+    ];
     const child = Bun.spawn([...this.inside, ...command], { stdout: "pipe", stderr: "pipe" });
     const output = await child.stdout.text();
     await child.exited;
     if (output.includes("wrong data byte")) throw new Error(`damaged replies:\n${output}`);
     return Number(/(\d+) received/.exec(output)?.[1] ?? 0);
+  }
+
+  /** Sends one frame, and no other, to everybody on the tap whose broadcast address this is. */
+  broadcast(address: string): void {
+    Bun.spawnSync([...this.inside, "ping", "-b", "-q", "-c", "1", "-W", "0.01", address]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

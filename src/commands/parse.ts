@@ -2,11 +2,30 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { RoburError, UsageError } from "../lib/errors.ts";
 
+let listener: ((parser: Argv) => void) | undefined;
+
+/**
+ * Runs `work`, during which commands that parse their arguments are told that help was asked for, without anything
+ * being printed, and their parsers go to `listen`: that is how shell completion learns what a command takes.
+ */
+export async function withListener(listen: (parser: Argv) => void, work: () => Promise<void>): Promise<void> {
+  listener = listen;
+  try {
+    await work();
+  } finally {
+    listener = undefined;
+  }
+}
+
 /**
  * The parsed arguments, or undefined when the help text was asked for (it is printed then).
  * Throws UsageError for arguments that don't fit.
  */
 export async function parse<T>(parser: Argv<T>): Promise<ArgumentsCamelCase<T> | undefined> {
+  if (listener !== undefined) {
+    listener(parser as Argv);
+    return undefined;
+  }
   try {
     const parsed = (await parser.exitProcess(false).fail(false).parseAsync()) as ArgumentsCamelCase<T>;
     if (parsed["help"] === true) return undefined;

@@ -8,9 +8,11 @@ import { RoburError, UsageError, formatError } from "../lib/errors.ts";
 import { parse } from "./parse.ts";
 import { COMMIT, VERSION } from "../lib/version.ts";
 
-interface CommandEntry {
-  readonly group: string;
+export interface CommandEntry {
+  readonly group: (typeof GROUPS)[number];
   readonly describe: string;
+  /** For robur's own processes; no help mentions it. */
+  readonly isHidden?: boolean;
   readonly load: () => Promise<{ readonly main: (argv: readonly string[]) => Promise<void> }>;
 }
 
@@ -25,15 +27,170 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: "Run a unikernel with the original tenders' options",
     load: () => import("./tender.ts"),
   },
+  create: {
+    group: "Run",
+    describe: "Make a unikernel that the server looks after",
+    load: () => import("./create.ts"),
+  },
+  start: {
+    group: "Run",
+    describe: "Start unikernels",
+    load: () => import("./start.ts"),
+  },
+  stop: {
+    group: "Run",
+    describe: "Stop unikernels",
+    load: () => import("./stop.ts"),
+  },
+  restart: {
+    group: "Run",
+    describe: "Stop unikernels and start them again",
+    load: () => import("./restart.ts"),
+  },
+  rm: {
+    group: "Run",
+    describe: "Remove unikernels",
+    load: () => import("./rm.ts"),
+  },
+  ps: {
+    group: "Run",
+    describe: "The unikernels, and how they are",
+    load: () => import("./ps.ts"),
+  },
+  inspect: {
+    group: "Run",
+    describe: "Everything about a unikernel",
+    load: () => import("./inspect.ts"),
+  },
+  logs: {
+    group: "Run",
+    describe: "What a unikernel wrote to its console",
+    load: () => import("./logs.ts"),
+  },
+  stats: {
+    group: "Run",
+    describe: "What running unikernels use",
+    load: () => import("./stats.ts"),
+  },
+  events: {
+    group: "Run",
+    describe: "What happened",
+    load: () => import("./events.ts"),
+  },
+  "update-config": {
+    group: "Run",
+    describe: "Change memory, arguments, networks … or the image",
+    load: () => import("./update-config.ts"),
+  },
+  rename: {
+    group: "Run",
+    describe: "Give a unikernel another name",
+    load: () => import("./rename.ts"),
+  },
+  apply: {
+    group: "Run",
+    describe: "Make the server have what a file says",
+    load: () => import("./apply.ts"),
+  },
+  export: {
+    group: "Run",
+    describe: "Print what the server has, for robur apply",
+    load: () => import("./export.ts"),
+  },
   image: {
     group: "Images",
     describe: "See what a unikernel file says of itself",
     load: () => import("./image.ts"),
   },
+  images: {
+    group: "Images",
+    describe: "The images that the server keeps",
+    load: () => import("./images.ts"),
+  },
+  volume: {
+    group: "Storage",
+    describe: "Make, fill, copy and remove the storage of unikernels",
+    load: () => import("./volume.ts"),
+  },
+  policy: {
+    group: "Admin",
+    describe: "What the unikernels of a path may use together",
+    load: () => import("./policy.ts"),
+  },
+  serve: {
+    group: "Admin",
+    describe: "Start the server: pages, API, and whatever runs on this machine",
+    load: () => import("./serve.ts"),
+  },
+  "setup-url": {
+    group: "Admin",
+    describe: "Print new links that set the server up",
+    load: () => import("./setup-url.ts"),
+  },
+  user: {
+    group: "Admin",
+    describe: "Add, list and remove users, and set their passwords",
+    load: () => import("./user.ts"),
+  },
+  token: {
+    group: "Admin",
+    describe: "Make, list and remove tokens for programs",
+    load: () => import("./token.ts"),
+  },
+  backup: {
+    group: "Admin",
+    describe: "Copy the whole state to one file, while the server runs",
+    load: () => import("./backup.ts"),
+  },
+  restore: {
+    group: "Admin",
+    describe: "Put a backup in the place of what is there",
+    load: () => import("./restore.ts"),
+  },
+  network: {
+    group: "Network",
+    describe: "Make, inspect and remove networks, and publish ports",
+    load: () => import("./network.ts"),
+  },
   doctor: {
     group: "Admin",
     describe: "Check what this machine can run, and say how to mend what is missing",
     load: () => import("./doctor.ts"),
+  },
+  upgrade: {
+    group: "Admin",
+    describe: "Put another version in the place of this one",
+    load: () => import("./upgrade.ts"),
+  },
+  systemd: {
+    group: "Admin",
+    describe: "Make the server a service that starts with the machine",
+    load: () => import("./systemd.ts"),
+  },
+  uninstall: {
+    group: "Admin",
+    describe: "Remove robur, and say what stays",
+    load: () => import("./uninstall.ts"),
+  },
+  completion: {
+    group: "Admin",
+    describe: "Print what completes robur in bash, zsh or fish",
+    load: async () => {
+      const { completion } = await import("./completion.ts");
+      return { main: (argv) => completion(COMMANDS, argv) };
+    },
+  },
+  __names: {
+    group: "Admin",
+    describe: "Names for shell completion",
+    isHidden: true,
+    load: () => import("./names.ts"),
+  },
+  "__copy-database": {
+    group: "Admin",
+    describe: "Copy a database for robur backup",
+    isHidden: true,
+    load: () => import("./copy-database.ts"),
   },
 };
 
@@ -65,7 +222,7 @@ async function root(argv: readonly string[]): Promise<void> {
     .scriptName("robur")
     .locale("en")
     .version(false)
-    .usage("robur COMMAND\n\nRuns MirageOS unikernels from one executable.")
+    .usage(`robur COMMAND\n\nRuns MirageOS unikernels from one executable.\n\n${groupedCommands()}`)
     .example("robur run hello.hvt", "boot the built-in unikernel")
     .example("robur doctor", "see what this machine can run")
     .epilogue("robur COMMAND --help tells more of each.  robur --version prints version and commit.")
@@ -77,7 +234,8 @@ async function root(argv: readonly string[]): Promise<void> {
     .demandCommand(1, "")
     .exitProcess(false)
     .fail(false);
-  for (const [name, { describe }] of Object.entries(COMMANDS)) parser.command(name, describe);
+  // The usage text has them by groups, which yargs can't; it knows them for its "did you mean".
+  for (const name of Object.keys(COMMANDS)) parser.command(name, false);
   if (argv.length === 0) {
     printError(`${await parser.getHelp()}\n`);
     process.exitCode = 2;
@@ -86,15 +244,37 @@ async function root(argv: readonly string[]): Promise<void> {
   await parse(parser);
 }
 
-/** Exit statuses: 1 failure, 2 usage, 3 not found, 5 something of the system is missing or not permitted. */
+const GROUPS = ["Run", "Images", "Storage", "Network", "Admin"] as const;
+
+function groupedCommands(): string {
+  const shown = Object.entries(COMMANDS).filter(([, { isHidden }]) => isHidden !== true);
+  const width = Math.max(...shown.map(([name]) => name.length));
+  const groups = GROUPS.map((group) => {
+    const lines = shown
+      .filter(([, entry]) => entry.group === group)
+      .map(([name, { describe }]) => `  ${name.padEnd(width)}  ${describe}\n`);
+    return lines.length === 0 ? "" : `${group}:\n${lines.join("")}`;
+  });
+  return groups
+    .filter((group) => group !== "")
+    .join("\n")
+    .trimEnd();
+}
+
+/** Exit statuses: 1 failure, 2 usage, 3 not found, 4 conflict, 5 something of the system is missing or not permitted. */
 function exitStatus(error: unknown): number {
   if (!(error instanceof RoburError)) return 1;
   if (error instanceof UsageError) return 2;
+  // What a server refused knows it by itself.
+  if ("exitStatus" in error && typeof error.exitStatus === "number") return error.exitStatus;
   const byCode: Record<string, number> = {
     missing: 3,
+    exists: 4,
+    "in-use": 4,
     "not-permitted": 5,
     "kvm-missing": 5,
     "kvm-not-permitted": 5,
+    interrupted: 130,
   };
   return byCode[error.code] ?? 1;
 }

@@ -27,6 +27,7 @@ export const RUN_FLAGS: FlagTable = {
   cpu: { type: "string", describe: "run on this processor only" },
   user: { type: "string", describe: "become this user first (root only; default robur or nobody)" },
   dumpcore: { type: "string", describe: "leave a core file in this directory when the guest aborts (hvt)" },
+  "die-with-parent": { type: "boolean", describe: "end with the process that started this one (hvt)" },
   tender: { type: "string", describe: "builtin (default), or the installed solo5-hvt or solo5-spt" },
   "dry-run": { type: "boolean", describe: "print the tender's command line and stop" },
 };
@@ -133,13 +134,15 @@ async function runHvtHere(job: Job): Promise<never> {
   const user = last(flags, "user");
   const common = { image, unikernel, memory: size, args, attachments, program: "robur" };
   const signalStatus = (signal: number) => 128 + signal;
-  if (core === undefined) return startHvt({ ...common, user: chooseUser(user), signalStatus });
+  const dieWithParent = flags.values.has("die-with-parent");
+  if (core === undefined) return startHvt({ ...common, user: chooseUser(user), signalStatus, dieWithParent });
   const { openCoreDirectory } = await import("../tender/hvt/core-dump.ts");
   return startHvt({
     ...common,
     // A core file is written by whoever started the tender: with --dumpcore root stays root unless told not to.
     user: user === undefined ? undefined : chooseUser(user),
     signalStatus,
+    dieWithParent,
     coreDirectory: openCoreDirectory(core),
   });
 }

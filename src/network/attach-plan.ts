@@ -120,6 +120,14 @@ export function planAttach(records: Records, request: AttachRequest, context: At
   };
 }
 
+/** Whether a device is for a network that no record has: it is made then, or it is a bridge of somebody else's. */
+export function needsNewNetwork({ networks }: Records, { devices }: AttachRequest): boolean {
+  return devices.some(({ device, network }, i) => {
+    const name = network ?? networkForDevice(networks, device, i);
+    return !networks.some((known) => known.name === name);
+  });
+}
+
 /** A network of the device's own name, else `service` for the first device, else a network made for that name. */
 function networkForDevice(networks: readonly NetworkRecord[], device: string, index: number): string {
   const name = device.toLowerCase();

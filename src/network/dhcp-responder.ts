@@ -36,7 +36,7 @@ const HOUR_S = 3600;
 /** How long an offer is kept for a client that hasn't taken it yet. */
 const OFFER_S = 60;
 /** The device's name in leases of hosts that robur didn't start. */
-export const DHCP_DEVICE = "dhcp";
+const DHCP_DEVICE = "dhcp";
 
 export interface DhcpAnswer {
   readonly reply?: DhcpReply;
@@ -116,14 +116,29 @@ export async function startDhcp(
     data(frame) {
       const request = readDhcp(frame);
       if (request === undefined) return;
-      try {
-        const answer = answerDhcp(request, { ...network, ipv4 }, mac, networks.records(), Date.now());
-        networks.recordLease(answer);
-        if (answer.reply !== undefined) socket.write(writeDhcp(request, answer.reply));
-      } catch (error) {
+      const answerNow = () => answerDhcp(request, { ...network, ipv4 }, mac, networks.records(), Date.now());
+      const reply = ({ reply: answer }: DhcpAnswer) => {
+        if (answer !== undefined) socket.write(writeDhcp(request, answer));
+      };
+      const complain = (error: unknown) => {
         if (!(error instanceof NetworkError)) throw error;
         warn(`${name}: no address for ${request.mac}: ${error.message}`);
+      };
+      try {
+        const answer = answerNow();
+        const isRecorded = answer.putLease !== undefined || (answer.dropLeases ?? []).length > 0;
+        if (!isRecorded) return reply(answer);
+      } catch (error) {
+        return complain(error);
       }
+      // An address is given once: nobody else gives any meanwhile.
+      networks
+        .exclusively(async () => {
+          const answer = answerNow();
+          networks.recordLease(answer);
+          reply(answer);
+        })
+        .catch(complain);
     },
   });
   return { stop: () => socket.terminate() };

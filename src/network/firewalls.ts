@@ -81,7 +81,7 @@ function judgeMeans({ programs, mayMake, maySee, hasTun }: Around): NetworkCheck
           name: "rights",
           verdict: hasPasst ? "WARN" : "FAIL",
           found: `this user may not make networks (CAP_NET_ADMIN, CAP_NET_RAW)${instead}`,
-          mend: "sudo robur …, or: sudo setcap cap_net_admin,cap_net_raw+ep $(command -v robur)",
+          mend: "sudo robur …; for a service: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
         },
     missing.length === 0
       ? { name: "programs", verdict: "PASS", found: "ip and nft are installed" }

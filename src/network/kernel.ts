@@ -1,5 +1,5 @@
 /** Looking at the kernel's networks, and doing what a plan says. */
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Cidr, parseCidr } from "./addresses.ts";
 import { MARK, mark, markedAs } from "./names.ts";
@@ -41,6 +41,12 @@ export interface Look {
 
 export async function lookAtInterfaces(): Promise<Interface[]> {
   return parseJson(await runProgram({ program: "ip", args: ["-j", "-d", "address", "show"] })) as Interface[];
+}
+
+/** The names alone, without asking `ip`: /sys may show another network namespace's, this doesn't. */
+export function interfaceNames(): Set<string> {
+  const lines = readFileSync("/proc/self/net/dev", "utf8").split("\n").slice(2);
+  return new Set(lines.flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []));
 }
 
 /** Throws NetworkError. */
@@ -182,14 +188,8 @@ export function bootId(): string {
   return readSysctl("kernel/random/boot_id") ?? "";
 }
 
-/** Interfaces that are ports of a bridge. */
-export function portsOf(bridge: string): string[] {
-  const directory = `/sys/class/net/${bridge}/brif`;
-  return existsSync(directory) ? readdirSync(directory) : [];
-}
-
-/** The commands of one action, for people to read; `write` is what goes into a file below /proc/sys. */
-export function commandsOf(action: Action, instance: string): Command[] {
+/** The commands of one action; none where it is done otherwise. */
+function commandsOf(action: Action, instance: string): Command[] {
   const ip = (...args: string[]): Command => ({ program: "ip", args });
   switch (action.do) {
     case "add-link":
@@ -258,7 +258,7 @@ export async function perform(actions: readonly Action[], instance: string): Pro
     }
     if (action.do === "set-sysctl") setSysctl(action.path, action.value);
     else if (action.do === "stop-passing") await stopPassing(action.bridge, instance);
-    else for (const command of commandsOf(action, instance)) await perform1(command);
+    else for (const command of commandsOf(action, instance)) await carryOut(command);
   }
 }
 
@@ -273,7 +273,7 @@ async function tryKind(action: Action, instance: string): Promise<boolean> {
 }
 
 /** To remove what is gone already is no mistake: a tap goes with its network namespace, a bridge by hand. */
-async function perform1(command: Command): Promise<void> {
+async function carryOut(command: Command): Promise<void> {
   const ended = await callProgram(command);
   if (ended.status === 0) return;
   const isRemoval = command.args[1] === "delete";

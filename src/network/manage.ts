@@ -1,14 +1,5 @@
 /** Making and removing networks, and publishing ports by name: what `robur network` and the server do. */
-import {
-  cidr,
-  formatAddress,
-  formatCidr,
-  freeRange,
-  localIpv6,
-  overlap,
-  parseCidr,
-  rangeOf,
-} from "./addresses.ts";
+import { cidr, formatCidr, freeRange, localIpv6, overlap, parseCidr, rangeOf } from "./addresses.ts";
 import { lookAtInterfaces, usedRanges } from "./kernel.ts";
 import { bridgeName, checkNetworkName } from "./names.ts";
 import { NetworkError } from "./network-error.ts";
@@ -252,6 +243,3 @@ export async function unpublishPort(
     return { dropPorts: found };
   });
 }
-
-/** The host's address in a record, without its length. */
-export const addressOfHost = (text: string) => formatAddress(cidr(text));

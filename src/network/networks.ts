@@ -6,9 +6,25 @@
 import type { Database } from "bun:sqlite";
 import { O_CLOEXEC, O_CREAT, O_RDWR, OsError, close, open } from "../linux/libc.ts";
 import { tryLock } from "../linux/sockets.ts";
-import { type AttachPlan, type AttachRequest, planAttach, planDetach } from "./attach-plan.ts";
+import {
+  type AttachPlan,
+  type AttachRequest,
+  needsNewNetwork,
+  planAttach,
+  planDetach,
+} from "./attach-plan.ts";
 import { applyChanges, changesBetween, isSamePort } from "./record-changes.ts";
-import { bootId, lookAtKernel, perform, readSysctl, stateOf, surroundingsOf, usedRanges } from "./kernel.ts";
+import {
+  bootId,
+  interfaceNames,
+  lookAtInterfaces,
+  lookAtKernel,
+  perform,
+  readSysctl,
+  stateOf,
+  surroundingsOf,
+  usedRanges,
+} from "./kernel.ts";
 import { dummyName, instanceOf } from "./names.ts";
 import { NetworkError } from "./network-error.ts";
 import { isAlive } from "./owner.ts";
@@ -58,7 +74,7 @@ export class Networks {
    */
   attach(request: AttachRequest): Promise<AttachPlan> {
     return this.exclusively(async () => {
-      await this.#recover();
+      await this.#recover(false);
       const plan = await this.planAttach(request);
       await this.#change(this.records(), plan.changes);
       return plan;
@@ -68,18 +84,15 @@ export class Networks {
   /** What `attach` would do; changes nothing. Throws NetworkError as it does. */
   async planAttach(request: AttachRequest): Promise<AttachPlan> {
     const records = this.records();
-    const [look, used] = await Promise.all([lookAtKernel(), usedRanges()]);
     // The unikernel's own taps of an earlier life give way.
     const mine = planDetach(records, ({ unikernel }) => unikernel === request.unikernel);
     const rest = applyChanges(records, mine);
     for (const port of request.ports) checkPortFree(port, rest.ports);
-    const interfaces = new Set(look.interfaces.map(({ ifname }) => ifname));
-    const own = new Set(rest.networks.map(({ bridge }) => bridge));
-    const bridges = new Set(
-      look.interfaces
-        .filter(({ linkinfo, ifname }) => linkinfo?.info_kind === "bridge" && !own.has(ifname))
-        .map(({ ifname }) => ifname),
-    );
+    const interfaces = interfaceNames();
+    // Where all networks are known, there is no need to ask for routes and bridges.
+    const isNew = needsNewNetwork(rest, request);
+    const used = isNew ? await usedRanges() : [];
+    const bridges = new Set(isNew ? await bridgesOfOthers(rest) : []);
     const plan = planAttach(rest, request, { now: Date.now(), used, interfaces, bridges });
     this.#checkBridges(plan, rest, interfaces);
     return { ...plan, changes: { ...plan.changes, ...mine } };
@@ -128,7 +141,7 @@ export class Networks {
    * and before anything is changed.
    */
   recover(): Promise<Recovered> {
-    return this.exclusively(() => this.#recover());
+    return this.exclusively(() => this.#recover(true));
   }
 
   /**
@@ -137,7 +150,7 @@ export class Networks {
    */
   change(decide: (records: Records) => Changes | Promise<Changes>): Promise<Records> {
     return this.exclusively(async () => {
-      await this.#recover();
+      await this.#recover(false);
       const records = this.records();
       await this.#change(records, await decide(records));
       return this.records();
@@ -166,14 +179,17 @@ export class Networks {
     });
   }
 
-  async #recover(): Promise<Recovered> {
+  /** `isThorough`: the kernel is looked at even if nothing is known to have died. */
+  async #recover(isThorough: boolean): Promise<Recovered> {
     await this.#takeBack();
     const records = this.records();
     const isDead = (tap: TapRecord) => !isAlive(tap.owner);
     const changes = planDetach(records, isDead);
     const now = Date.now();
     const expired = records.leases.filter(({ expiresAt }) => expiresAt !== null && expiresAt < now);
-    await this.#change(records, { ...changes, dropLeases: expired });
+    if (isThorough || records.taps.some(isDead) || expired.length > 0) {
+      await this.#change(records, { ...changes, dropLeases: expired });
+    }
     return {
       taps: changes.dropTaps ?? [],
       networks: [...new Set(records.taps.filter(isDead).map(({ network }) => network))],
@@ -231,7 +247,9 @@ export class Networks {
     for (const { path, before, boot: then } of old) {
       if (wanted.sysctls.has(path)) continue;
       forget.push(path);
-      if (then === boot && readSysctl(path) !== undefined) restore.set(path, before);
+      // Docker counts on forwarding that it found switched on, and would not know.
+      const isShared = around.hasDocker && path === "net/ipv4/ip_forward";
+      if (then === boot && readSysctl(path) !== undefined && !isShared) restore.set(path, before);
     }
     const remember = [...wanted.sysctls].flatMap(([path, value]): SysctlRecord[] => {
       const before = found.sysctls.get(path);
@@ -272,6 +290,15 @@ export class Networks {
     }
     return fd;
   }
+}
+
+/** Bridges that no network is on. */
+async function bridgesOfOthers(records: Records): Promise<string[]> {
+  const own = new Set(records.networks.map(({ bridge }) => bridge));
+  const interfaces = await lookAtInterfaces();
+  return interfaces
+    .filter(({ linkinfo, ifname }) => linkinfo?.info_kind === "bridge" && !own.has(ifname))
+    .map(({ ifname }) => ifname);
 }
 
 /** Names of interfaces in the records. */

@@ -28,7 +28,6 @@ export interface PasstSpec {
   readonly ipv4: string;
   readonly gateway: string;
   readonly ports: readonly PortSpec[];
-  readonly hostName: string;
 }
 
 export interface Passt {

@@ -64,7 +64,7 @@ export function complaint(command: Command, { stderr }: Pick<Ended, "stderr">): 
   if (/Operation not permitted|Permission denied/.test(stderr)) {
     return new NetworkError("not-permitted", "making networks is not permitted to this user", {
       why: `${line}: ${said}`,
-      hint: "sudo robur …, or: sudo setcap cap_net_admin,cap_net_raw+ep $(command -v robur)",
+      hint: "sudo robur …; for a service: AmbientCapabilities=CAP_NET_ADMIN CAP_NET_RAW",
     });
   }
   return new NetworkError("program-failed", `${line} failed`, { why: said || "it gave no reason" });

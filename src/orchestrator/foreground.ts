@@ -104,8 +104,13 @@ export async function explainNetworks(run: NetworkedRun): Promise<Provided & { r
   const ports = run.publish.map(parsePort);
   if (chooseBackend(run.network) === "passt") {
     const { provided, specs } = await planPasst(run, ports);
-    const plan = specs.map(({ device, ipv4 }) => `network device ${device}: passt, address ${ipv4}`);
-    return { ...provided(new Map()), plan };
+    const plan = [
+      ...specs.map(({ device, ipv4 }, i) => {
+        return `network device ${device}: passt on descriptor ${FIRST_PASSED + i}, address ${ipv4}`;
+      }),
+      ...run.publish.map((port) => `published: ${port}`),
+    ];
+    return { ...provided(new Map(specs.map(({ device }, i) => [device, FIRST_PASSED + i]))), plan };
   }
   using open = openNetworks(run.dataDirectory);
   const { attach, sorted } = await requestFor(run, ports, open.networks);
@@ -264,14 +269,14 @@ async function planPasst(run: NetworkedRun, ports: readonly PortSpec[]) {
     });
     return { request: { ...run.request, nets, macs }, args: argumentsFor(run, addresses) };
   };
-  return { specs, provided, name };
+  return { specs, provided };
 }
 
 async function runOnPasst(run: NetworkedRun, ports: readonly PortSpec[], stop: StopRequest): Promise<number> {
-  const { specs, provided, name } = await planPasst(run, ports);
+  const { specs, provided } = await planPasst(run, ports);
   const started = new Map<string, Passt>();
   try {
-    for (const spec of specs) started.set(spec.device, await startPasst({ ...spec, hostName: name }));
+    for (const spec of specs) started.set(spec.device, await startPasst(spec));
     const failed = Promise.race([...started.values()].map((passt) => passt.failed));
     for (const { device, ipv4 } of specs) run.say(`${device} is on passt, ${ipv4}`);
     for (const sentence of describe([], ports)) run.say(sentence);
@@ -345,7 +350,8 @@ function selfCommand(): string[] {
 
 /** `robur run` once more, with devices that need nothing done any more: that is the tender, in its own process. */
 function childArguments(run: NetworkedRun, { request, args }: Provided, passed: number[]): string[] {
-  const words = ["run", `--memory=${run.memory / MIB}M`];
+  // The devices are there: the child makes nothing more, and ends with this process.
+  const words = ["run", "--no-network", "--die-with-parent", `--memory=${run.memory / MIB}M`];
   for (const [name, source] of request.nets) {
     if ("tap" in source) words.push(`--net=${name}=${source.tap}`);
     else words.push(`--net=${name}=@${FIRST_PASSED + passed.push(source.fd) - 1}`);

@@ -3,7 +3,7 @@
  * because a unikernel without networks must not pay for them.
  */
 import { type Manifest, devicesOf } from "../image/manifest.ts";
-import { access } from "../linux/libc.ts";
+import { type InterfaceKind, interfaceKind } from "../linux/interface.ts";
 import type { NetSource } from "../tender/attach.ts";
 
 /** What of the command line is about networks. */
@@ -34,16 +34,6 @@ export function netDevices(manifest: Manifest): string[] {
   ];
 }
 
-export type InterfaceKind = "none" | "bridge" | "other";
-
-/** What an interface's name means on this host now. */
-export function interfaceKind(name: string): InterfaceKind {
-  if (name.includes("/") || name === "." || name === ".." || !exists(`/sys/class/net/${name}`)) return "none";
-  return exists(`/sys/class/net/${name}/bridge`) ? "bridge" : "other";
-}
-
-const exists = (path: string) => access(path, 0) === 0;
-
 const NETWORK_NAME = /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/;
 
 /**
@@ -56,12 +46,13 @@ export function sortNets(
   isNetwork: (name: string) => boolean,
   kindOf: (name: string) => InterfaceKind = interfaceKind,
 ): SortedNets {
+  if (disabled) return { given: nets, wished: [] };
   const given = new Map(nets);
   const wished: { device: string; network: string | undefined }[] = [];
   for (const device of netDevices(manifest)) {
     const source = nets.get(device);
     if (source === undefined) {
-      if (!disabled) wished.push({ device, network });
+      wished.push({ device, network });
       continue;
     }
     if ("fd" in source || kindOf(source.tap) === "other") continue;

@@ -22,7 +22,9 @@ export async function recover(
 ): Promise<void> {
   const tenders = findTenders(instance);
   const alive: Unit[] = [];
-  for (const unit of supervisor.units) {
+  // Those that are there now: what is created while this waits has nothing to recover.
+  const known = [...supervisor.units];
+  for (const unit of known) {
     const { run } = unit.record;
     const found = run === null ? undefined : tenders.get(run.token);
     if (found === undefined || !supervisor.adopt(unit, found.pid, found.startTicks)) continue;
@@ -43,7 +45,7 @@ export async function recover(
     supervisor.post(unit, { kind: "recovered", process: "alive", rebooted: false });
     unit.markReady();
   }
-  const others = [...supervisor.units].filter((unit) => !alive.includes(unit));
+  const others = known.filter((unit) => !alive.includes(unit));
   report(supervisor, alive.length, await startInOrder(supervisor, others, boot));
 }
 

@@ -4,6 +4,8 @@ import { OsError, becomeUser, prctl, syscall } from "../linux/libc.ts";
 import { syscallNumber } from "../linux/syscalls.ts";
 import { TenderError } from "./tender-error.ts";
 
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
 const PR_SET_DUMPABLE = 4;
 const PR_SET_NO_NEW_PRIVS = 38;
 
@@ -57,4 +59,9 @@ export function dropPrivileges(user: User | undefined): void {
   const done = prctl(PR_SET_NO_NEW_PRIVS, 1);
   if (done < 0) throw new TenderError("privileges", "can't set no_new_privs");
   prctl(PR_SET_DUMPABLE, 0);
+}
+
+/** The kernel ends this process when the thread that started it ends. */
+export function endWithParent(): void {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
 }

@@ -34,6 +34,7 @@ export const guests: Readonly<Record<string, readonly Target[]>> = {
   globals: all,
   hello: all,
   hostile: ["hvt"],
+  http: all,
   hypercalls: tenders,
   mft_maxdevices: tenders,
   net: all,

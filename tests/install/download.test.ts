@@ -18,7 +18,7 @@ describe.each(SHELLS)("downloading, under %s", (shell) => {
     expect(readFileSync(box.target, "utf8")).toBe(fakeRobur("0.2.0"));
   });
 
-  test("it adds the executable to the home directory and nothing else, and leaves no temporary file", async () => {
+  test("it adds the executable and where it came from to the home directory, and nothing else", async () => {
     using server = new ReleaseServer();
     using box = new Sandbox(shell);
     for (const name of [".profile", ".bashrc", ".zshrc", ".config/fish/config.fish"]) {
@@ -26,11 +26,35 @@ describe.each(SHELLS)("downloading, under %s", (shell) => {
     }
     const before = box.snapshot();
     await box.pipe(server.installer, []);
-    const { ".local": local, ".local/bin": bin, ".local/bin/robur": robur, ...after } = box.snapshot();
+    const { ".local": local, ".local/bin": bin, ".local/bin/robur": robur, ...rest } = box.snapshot();
+    const { ".config/robur": config, ".config/robur/origin": origin, ...after } = rest;
     expect(after).toEqual(before);
+    expect([config, origin?.slice(0, 8)]).toEqual(["directory 755", "file 644"]);
     expect([local, bin]).toEqual(["directory 755", "directory 755"]);
     expect(robur).toStartWith("file 755");
     expect(box.snapshot("tmp")).toEqual({});
+  });
+
+  test("what robur upgrade needs is written down, and goes with robur", async () => {
+    using server = new ReleaseServer();
+    using box = new Sandbox(shell);
+    const origin = box.path("home/.config/robur/origin");
+    await box.pipe(server.installer, []);
+    expect(readFileSync(origin, "utf8")).toBe(`base-url ${server.url}\npublic-key ${server.publicKey}\n`);
+    box.write("home/.local/bin/robur.prev", "the one before");
+    const { stderr } = await box.pipe(server.installer, ["--uninstall"]);
+    expect(stderr).toContain(`removed ${box.target}.prev\nremoved ${box.home}/.config/robur/origin\n`);
+    expect(existsSync(box.path("home/.config/robur"))).toBe(false);
+    expect(existsSync(`${box.target}.prev`)).toBe(false);
+  });
+
+  test("a home directory that can't be written to costs no more than a note", async () => {
+    using server = new ReleaseServer();
+    using box = new Sandbox(shell);
+    box.write("home/.config", "a file");
+    const { status, stderr } = await box.pipe(server.installer, []);
+    expect(status).toBe(0);
+    expect(stderr).toContain(`note: cannot write ${box.home}/.config/robur/origin; robur upgrade will need`);
   });
 
   test("a copy saved to a file takes address and key from the environment", async () => {
@@ -43,6 +67,8 @@ describe.each(SHELLS)("downloading, under %s", (shell) => {
       });
       expect(status).toBe(0);
       expect(existsSync(box.path("home", "here", "robur"))).toBe(true);
+      const origin = readFileSync(box.path("home/.config/robur/origin"), "utf8");
+      expect(origin).toEndWith(`public-key ${server.publicKey}\n`);
     }
   });
 

@@ -55,13 +55,19 @@ export interface Restored {
   readonly replaced: readonly string[];
   /** Where the database is that was there before; null where there was none. */
   readonly safetyCopy: string | null;
+  /** Where the replaced volumes are. */
+  readonly oldVolumes: string;
 }
 
 /**
  * Restores, or tells what that would do. Throws DatabaseError (in-use, newer-schema, corrupt, …) and BackupError
  * (damaged, in-use, disk-full, interrupted, …); nothing was changed then.
  */
-export async function restoreBackup(request: RestoreRequest, work: LongWork = {}): Promise<Restored> {
+export async function restoreBackup(asked: RestoreRequest, work: LongWork = {}): Promise<Restored> {
+  // What is kept is named by the second; in one that has a name already there was another restore.
+  let { now } = asked;
+  while (existsSync(safetyName({ ...asked, now }))) now += 1000;
+  const request = { ...asked, now };
   try {
     return await (request.dryRun ? rehearse(request, work) : perform(request, work));
   } catch (error) {
@@ -308,15 +314,18 @@ function report(request: RestoreRequest, staged: Staged, safetyCopy: string | nu
   const { schema, volumes } = staged;
   const directory = volumesDirectory(request.dataDirectory);
   const replaced = volumes.filter((name) => existsSync(join(directory, fileNameOf(name))));
-  return { schema, volumes, replaced, safetyCopy };
+  return { schema, volumes, replaced, safetyCopy, oldVolumes: oldVolumes(request) };
 }
 
-function safetyPath({ database, dataDirectory, now }: RestoreRequest): string | null {
-  if (!existsSync(database)) return null;
+function safetyPath(request: RestoreRequest): string | null {
+  return existsSync(request.database) ? safetyName(request) : null;
+}
+
+function safetyName({ dataDirectory, now }: RestoreRequest): string {
   return join(backupDirectory(dataDirectory), `before-restore-${timeInName(now)}.db`);
 }
 
 /** Where the volumes go that were there before. */
-export function oldVolumes({ dataDirectory, now }: Pick<RestoreRequest, "dataDirectory" | "now">): string {
+function oldVolumes({ dataDirectory, now }: RestoreRequest): string {
   return join(backupDirectory(dataDirectory), `before-restore-${timeInName(now)}.volumes`);
 }

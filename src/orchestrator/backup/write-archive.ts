@@ -56,10 +56,10 @@ export async function writeArchive(
   work: LongWork = {},
 ): Promise<{ manifest: ArchiveManifest; sha256: string }> {
   const opened: Opened[] = [];
+  const pack = newPack();
   try {
     for (const volume of content.volumes) opened.push(openVolume(volume));
     const manifest = describe(content, opened);
-    const pack = newPack();
     const hash = new Bun.CryptoHasher("sha256");
     const written = pipeline(
       pack,
@@ -80,6 +80,8 @@ export async function writeArchive(
     await written;
     return { manifest, sha256: hash.digest("hex") };
   } catch (error) {
+    // What is still being packed and written ends with it.
+    pack.destroy();
     throw work.signal?.aborted === true ? interrupted() : error;
   } finally {
     for (const { fd } of opened) close(fd);

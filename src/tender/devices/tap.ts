@@ -4,37 +4,37 @@
  * order of checks in the Solo5 tenders.
  */
 import {
+  IFNAMSIZ,
+  ethtool,
+  ifreq,
+  interfaceFlags,
+  isTooLong,
+  nameIn,
+  querySocket,
+} from "../../linux/interface.ts";
+import {
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDWR,
-  addressOf,
   close,
   ioctl,
   isOpen,
   open,
   setNonBlocking,
-  socket,
 } from "../../linux/libc.ts";
 import { ERRNO, errnoText } from "../../linux/errno.ts";
 import { TenderError } from "../tender-error.ts";
 
 const TUNSETIFF = 0x4004_54ca;
 const TUNGETIFF = 0x8004_54d2;
-const SIOCGIFFLAGS = 0x8913;
 const SIOCGIFMTU = 0x8921;
-const SIOCETHTOOL = 0x8946;
 const IFF_UP = 0x1;
 const IFF_RUNNING = 0x40;
 const IFF_TAP = 0x2;
 const IFF_NO_PI = 0x1000;
 const ETHTOOL_SGRO = 0x2c;
 const ETHTOOL_SGSO = 0x24;
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
 
-/** struct ifreq: a name of 16 bytes, then a union. */
-const IFREQ_SIZE = 40;
-const IFNAMSIZ = 16;
 /** What a guest is told where the interface can't be asked. */
 const DEFAULT_MTU = 1500;
 
@@ -49,15 +49,14 @@ export interface Tap {
  * interface, not up, already attached to another process, not a tap, not permitted.
  */
 export function openTap(name: string): Tap {
-  if (new TextEncoder().encode(name).length >= IFNAMSIZ) fail(name, ERRNO.ENAMETOOLONG);
-  const query = socket(AF_INET, SOCK_DGRAM, 0);
+  if (isTooLong(name)) fail(name, ERRNO.ENAMETOOLONG);
+  const query = querySocket();
   if (query < 0) fail(name, -query);
   try {
     // Without this check the kernel would make a new interface of that name.
-    const flags = ifreq(name);
-    const found = ioctl(query, SIOCGIFFLAGS, flags);
-    if (found < 0) fail(name, -found);
-    if ((flags.getUint16(IFNAMSIZ, true) & (IFF_UP | IFF_RUNNING)) === 0) fail(name, ERRNO.ENETDOWN);
+    const flags = interfaceFlags(query, name);
+    if (flags < 0) fail(name, -flags);
+    if ((flags & (IFF_UP | IFF_RUNNING)) === 0) fail(name, ERRNO.ENETDOWN);
     const fd = attach(name);
     return { fd, mtu: configure(query, name) ?? DEFAULT_MTU };
   } finally {
@@ -75,7 +74,7 @@ export function adoptTap(fd: number): Tap {
   if (changed < 0) fail(`@${fd}`, -changed);
   const request = ifreq("");
   if (ioctl(fd, TUNGETIFF, request) < 0) return { fd, mtu: DEFAULT_MTU };
-  const query = socket(AF_INET, SOCK_DGRAM, 0);
+  const query = querySocket();
   if (query < 0) return { fd, mtu: DEFAULT_MTU };
   try {
     return { fd, mtu: configure(query, nameIn(request)) ?? DEFAULT_MTU };
@@ -104,25 +103,9 @@ function attach(name: string): number {
  * the MTU. An interface that can't do either is used as it is.
  */
 function configure(query: number, name: string): number | undefined {
-  for (const command of [ETHTOOL_SGRO, ETHTOOL_SGSO]) {
-    const off = new Uint32Array([command, 0]);
-    const request = ifreq(name);
-    request.setBigUint64(IFNAMSIZ, BigInt(addressOf(off)), true);
-    ioctl(query, SIOCETHTOOL, request);
-  }
+  for (const command of [ETHTOOL_SGRO, ETHTOOL_SGSO]) ethtool(query, name, new Uint32Array([command, 0]));
   const request = ifreq(name);
   return ioctl(query, SIOCGIFMTU, request) < 0 ? undefined : request.getInt32(IFNAMSIZ, true);
-}
-
-function ifreq(name: string): DataView {
-  const bytes = new Uint8Array(IFREQ_SIZE);
-  bytes.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1));
-  return new DataView(bytes.buffer);
-}
-
-function nameIn(request: DataView): string {
-  const bytes = new Uint8Array(request.buffer, 0, IFNAMSIZ);
-  return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
 }
 
 const HINTS: Partial<Record<number, (name: string) => string>> = {

@@ -33,7 +33,7 @@ import { CFunction } from "bun:ffi";
 import type { User } from "../../linux/users.ts";
 import { encodeCommandLine } from "../command-line.ts";
 import { tapPort } from "../devices/port.ts";
-import { dropPrivileges } from "../privileges.ts";
+import { dropPrivileges, endWithParent } from "../privileges.ts";
 import { endOnSignals } from "../stop-signals.ts";
 import { TenderError } from "../tender-error.ts";
 import { encodeBootInfo } from "./boot-info.ts";
@@ -72,6 +72,8 @@ export interface HvtStart {
   /** The process's status when a signal ends it. */
   readonly signalStatus: (signal: number) => number;
   readonly coreDirectory?: CoreDirectory;
+  /** The guest is killed when the thread that started this process ends. */
+  readonly dieWithParent?: boolean;
 }
 
 /**
@@ -133,6 +135,8 @@ export function startHvt(start: HvtStart): never {
     })),
   );
   dropPrivileges(start.user);
+  // After the change of user, which would undo it.
+  if (start.dieWithParent === true) endWithParent();
   confine(start.coreDirectory?.fd);
   return runToEnd(start, vcpu, hypercalls, memory);
 }

@@ -123,29 +123,34 @@ describe("a backup of the database", () => {
     },
   );
 
-  test.skipIf(lacks(needsRoot(), needsCommands("unshare", "mount")))(
-    "says that the disk is full",
-    async () => {
-      using room = new Room();
-      for (let i = 0; i < 3; i++) room.put(`large ${i}`, 1024 * 1024);
-      mkdirSync(room.file("small"));
-      const main = new URL("../../../src/main.ts", import.meta.url).pathname;
-      const shell =
-        'mount -t tmpfs -o size=1m none "$1" && "$2" "$3" backup "$1/out.db" --db "$4" --data-dir "$5"; echo "$?"; ls -A "$1"';
-      const args = [room.file("small"), process.execPath, main, room.database, room.data];
-      const child = Bun.spawn(["unshare", "--mount", "sh", "-c", shell, "sh", ...args], {
-        stdout: "pipe",
-        stderr: "pipe",
-      });
-      const [out, said] = await Promise.all([
-        new Response(child.stdout).text(),
-        new Response(child.stderr).text(),
-      ]);
-      expect(said).toContain("the disk is full");
-      expect(said).toContain("try: df -h");
-      expect(out).toBe("1\n");
-    },
-  );
+  test.skipIf(lacks(needsRoot(), needsCommands("unshare", "mount"))).each([
+    ["the database is too large", 3, []],
+    ["a volume is", 0, ["--with-volumes"]],
+  ] as const)("says that the disk is full when %s", async (_what, megabytes, flags) => {
+    using room = new Room();
+    for (let i = 0; i < megabytes; i++) room.put(`large ${i}`, 1024 * 1024);
+    const noise = room.volume("noise", "", 4 * 1024 * 1024);
+    writeFileSync(
+      noise,
+      Buffer.concat(Array.from({ length: 64 }, () => crypto.getRandomValues(new Uint8Array(65_536)))),
+    );
+    mkdirSync(room.file("small"));
+    const main = new URL("../../../src/main.ts", import.meta.url).pathname;
+    const shell =
+      'mount -t tmpfs -o size=1m none "$1" && "$2" "$3" backup "$1/out" --db "$4" --data-dir "$5" $6; echo "$?"; ls -A "$1"';
+    const args = [room.file("small"), process.execPath, main, room.database, room.data, flags.join(" ")];
+    const child = Bun.spawn(["unshare", "--mount", "sh", "-c", shell, "sh", ...args], {
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [out, said] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
+    expect(said).toContain("the disk is full");
+    expect(said).toContain("try: df -h");
+    expect(out).toBe("1\n");
+  });
 });
 
 describe("a damaged database", () => {

@@ -13,7 +13,7 @@ import { copyDatabase } from "../../../src/db/backup/copy-database.ts";
 import { databasePath, openDatabase } from "../../../src/db/open.ts";
 import { lockForServer } from "../../../src/db/server-lock.ts";
 import { makeBackup } from "../../../src/orchestrator/backup/make-backup.ts";
-import { oldVolumes, restoreBackup } from "../../../src/orchestrator/backup/restore.ts";
+import { restoreBackup } from "../../../src/orchestrator/backup/restore.ts";
 import { openLocked } from "../../../src/linux/file-lock.ts";
 import { O_RDWR, close } from "../../../src/linux/libc.ts";
 import { Room, failure, keysIn } from "./rooms.ts";
@@ -158,6 +158,16 @@ describe("restoring a database", () => {
   });
 });
 
+test("two restores in one second keep both", async () => {
+  using room = new Room();
+  const file = await backedUp(room);
+  room.db.close();
+  const first = await restoreBackup(request(room, file));
+  const second = await restoreBackup(request(room, file));
+  expect(second.safetyCopy).toEndWith("before-restore-20261121T040507Z.db");
+  expect(keysIn(first.safetyCopy!)).toEqual(["new", "old"]);
+});
+
 describe("restoring volumes", () => {
   test("puts them back with their holes, and keeps what was there", async () => {
     using room = new Room();
@@ -171,7 +181,7 @@ describe("restoring volumes", () => {
     expect(readFileSync(path, "utf8").slice(0, 9)).toBe("as it was");
     expect(statSync(path)).toMatchObject({ size: 64 * 1024 * 1024 });
     expect(statSync(path).blocks * 512).toBeLessThan(1024 * 1024);
-    const kept = join(oldVolumes({ dataDirectory: room.data, now: NOW }), "data.img");
+    const kept = join(restored.oldVolumes, "data.img");
     expect(readFileSync(kept, "utf8").slice(0, 8)).toBe("as it is");
     expect(existsSync(join(room.data, "volumes/later.img"))).toBe(true);
   });
@@ -214,7 +224,9 @@ describe("restoring volumes", () => {
     room.volume("data", "as it is");
     room.db.close();
     // The second volume can't be moved away: there is a directory of its name.
-    mkdirSync(join(oldVolumes({ dataDirectory: room.data, now: NOW }), "zeta.img", "x"), { recursive: true });
+    mkdirSync(join(room.data, "backups/before-restore-20261121T040506Z.volumes/zeta.img/x"), {
+      recursive: true,
+    });
     await failure(restoreBackup(request(room, file)));
     expect(readFileSync(path, "utf8").slice(0, 8)).toBe("as it is");
     expect(keysIn(room.database)).toEqual(["new", "old"]);

@@ -105,7 +105,7 @@ for (const tender of TENDERS) {
 
     test("of two devices with one name the second can't be attached", async () => {
       const path = await changed("net_2if", (image) => image.setName(2, "service0"));
-      const { code, stderr } = await bootImage(tender, path, { nets: { service0: "nosuchtap0" } });
+      const { code, stderr } = await bootImage(tender, path, { nets: { service0: "NoSuchTap" } });
       expect(code).toBe(refused(tender));
       expect(stderr).toMatch(/All declared devices must be attached/);
       expect(stderr.match(/'service0'/g)).toHaveLength(1);

@@ -1,5 +1,5 @@
 // Network devices of hvt guests, on taps in a network namespace of the test's own.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { compilerVersion } from "../../guests/build.ts";
 import { KVM_IS_PARAVIRTUAL, lacks, needsCommands, needsKvm, needsNetwork } from "../../needs.ts";
@@ -17,15 +17,14 @@ const JUMBO = 9000;
 
 let network: Network;
 
-beforeAll(async () => {
-  if (skip) return;
+// A test that takes too long takes its processes with it, the one that holds the network among them.
+beforeEach(async () => {
+  if (skip || network?.isAlive === true) return;
   network = await Network.create();
   network.addTap("tap100", { address: "10.0.0.1/24" });
   network.addTap("tap101", { address: "10.1.0.1/24" });
   network.addTap("tap102", { address: "10.2.0.1/24", mtu: JUMBO });
   network.addTap("tap103", { down: true });
-  network.must("ip", "link", "add", "bridge0", "type", "bridge");
-  network.must("ip", "link", "set", "bridge0", "up");
 });
 
 afterAll(async () => {
@@ -125,11 +124,11 @@ for (const tender of TENDERS) {
 
     test("a tap that can't be attached is named with the reason", async () => {
       const cases: [tap: string, reason: RegExp][] = [
-        ["nosuchtap", /nosuchtap: No such device/],
+        ["NoSuchTap", /NoSuchTap: No such device/],
         ["tap103", /tap103: Network is down/],
-        ["bridge0", /bridge0: Invalid argument/],
+        ["lo", /lo: Invalid argument/],
         ["tap%d", /tap%d: No such device/],
-        ["averyveryverylongname", /averyveryverylongname: File name too long/],
+        ["AVeryVeryVeryLongName", /AVeryVeryVeryLongName: File name too long/],
         ["@77", /@77: Bad file descriptor/],
       ];
       for (const [tap, reason] of cases) {
@@ -139,7 +138,7 @@ for (const tender of TENDERS) {
         expect(stderr).toMatch(reason);
       }
       // No attempt left an interface behind.
-      expect(network.must("ip", "-o", "link")).not.toContain("nosuchtap");
+      expect(network.must("ip", "-o", "link")).not.toContain("NoSuchTap");
     });
 
     test("a tap serves one guest at a time", async () => {
@@ -173,13 +172,12 @@ describe.skipIf(skip)("hvt, polling networks", () => {
 
   test("the ready set has a bit for each device with a frame, by its place in the manifest", async () => {
     for (const [target, bit] of [
-      ["10.0.0.99", "2"],
-      ["10.1.0.99", "4"],
+      ["10.0.0.255", "2"],
+      ["10.1.0.255", "4"],
     ] as const) {
       const guest = await startThere("solo5-hvt", "poll", { nets, args: ["timeout=30000000000", "count=3"] });
       await guest.readUntil("polling");
-      // Nobody has this address: the question who has it is the frame.
-      void network.ping(target, 1);
+      network.broadcast(target);
       const { code, stdout } = await guest.end();
       expect(code).toBe(0);
       // A device stays ready until somebody reads from it.
@@ -204,7 +202,7 @@ describe.skipIf(skip)("hvt, polling networks", () => {
   test("a timeout of 2^64-1 ns or of 0 is taken as it is", async () => {
     const endless = await startThere("solo5-hvt", "poll", { nets, args: ["timeout=0xffffffffffffffff"] });
     await endless.readUntil("polling");
-    void network.ping("10.0.0.99", 1);
+    network.broadcast("10.0.0.255");
     expect(polls((await endless.end()).stdout)).toMatchObject([{ devices: 1, ready: "2" }]);
     const { stdout } = await bootThere("solo5-hvt", "poll", { nets, args: ["timeout=0", "count=5"] });
     expect(polls(stdout)).toHaveLength(5);
@@ -234,6 +232,7 @@ describe.skipIf(skip)("hvt, polling networks", () => {
       nets: { service0: "tap100" },
       args: ["op=blast", "frames=10000", "size=100"],
     });
+    await guest.readUntil("ready");
     const ended = guest.end();
     while (guest.child.exitCode === null) {
       network.must("ip", "link", "set", "tap100", "down");

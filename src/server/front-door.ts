@@ -1,0 +1,89 @@
+/**
+ * What holds for every request, whatever its route: who asks, how often, from which site, how much; and for every
+ * answer: the headers, the log, the audit log's outcome. No request reaches a route in another way.
+ */
+import { authenticate, SESSION_COOKIE } from "./access/authenticate.ts";
+import { type Limits, limitKey, spend } from "./access/limits.ts";
+import { refuseOrigin } from "./access/origin-check.ts";
+import { ANONYMOUS } from "./access/principal.ts";
+import { ROUTES } from "./access/route-table.ts";
+import { type Peer, type Visit, rememberVisit } from "./access/visit.ts";
+import { recordOutcome } from "./accounts/audit.ts";
+import { newId } from "./accounts/secrets.ts";
+import type { ServerContext } from "./context.ts";
+import { readCookie } from "./http/cookies.ts";
+import { addHeaders } from "./http/headers.ts";
+import { HttpError } from "./http/http-error.ts";
+import { limitBody } from "./http/limit-body.ts";
+import { refuse } from "./refuse.ts";
+
+/** Answers one request; never throws. */
+export type Door = (request: Request, peer: Peer) => Promise<Response>;
+
+/** Opens the door to `fetch`, which has the routes. */
+export function frontDoor(
+  context: ServerContext,
+  limits: Limits,
+  fetch: (request: Request) => Response | Promise<Response>,
+): Door {
+  return async (original, peer) => {
+    const started = performance.now();
+    let visit: Visit = newVisit(context, original, peer);
+    let response: Response;
+    try {
+      visit = admit(context, limits, original, visit);
+      const request = await limitBody(original, isUpload(original));
+      rememberVisit(request, visit);
+      response = await fetch(request);
+    } catch (error) {
+      response = refuse(context, original, visit, error);
+    }
+    addHeaders(response.headers, visit.id);
+    if (visit.auditId !== undefined) recordOutcome(context.db, visit.auditId, response.status);
+    context.log("debug", `${original.method} ${new URL(original.url).pathname}`, {
+      status: response.status,
+      ms: Math.round(performance.now() - started),
+      who: visit.principal.who,
+      id: visit.id,
+    });
+    return response;
+  };
+}
+
+function newVisit({ trustProxy }: ServerContext, request: Request, peer: Peer): Visit {
+  const forwarded = trustProxy
+    ? request.headers.get("x-forwarded-for")?.split(",").at(-1)?.trim()
+    : undefined;
+  return {
+    id: newId(),
+    peer,
+    address: forwarded === undefined || forwarded === "" ? peer.address : forwarded,
+    // Saying so falsely only costs whoever says it their own cookie.
+    isSecure: request.url.startsWith("https:") || request.headers.get("x-forwarded-proto") === "https",
+    principal: ANONYMOUS,
+    auditId: undefined,
+  };
+}
+
+function admit(context: ServerContext, limits: Limits, request: Request, visit: Visit): Visit {
+  const { peer, address } = visit;
+  if (peer.via === "tcp") spend(limits.general, limitKey(address), context.now());
+  const principal = authenticate(context, limits, request, peer, address);
+  const why = refuseOrigin(request, readCookie(request, SESSION_COOKIE) !== undefined);
+  if (why !== undefined && principal.kind !== "token") {
+    throw new HttpError(403, "other-origin", "this request was refused", {
+      why,
+      hint: "behind a proxy: it must pass the header Host on as it is",
+    });
+  }
+  return { ...visit, principal };
+}
+
+/** Patterns of the routes that read their body themselves. */
+const UPLOADS = Object.entries(ROUTES)
+  .filter(([, { upload }]) => upload)
+  .map(([route]) => route);
+
+function isUpload(request: Request): boolean {
+  return UPLOADS.includes(`${request.method} ${new URL(request.url).pathname}`);
+}

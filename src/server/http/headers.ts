@@ -1,0 +1,26 @@
+/** Headers of every answer. */
+
+/**
+ * Nothing but our own files, no script or style in the page, no frame. Referrer-Policy same-origin and not
+ * no-referrer, because with that browsers hide the Origin of our own forms as well.
+ */
+const SECURITY: readonly (readonly [string, string])[] = [
+  [
+    "content-security-policy",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+      "font-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+  ],
+  ["x-content-type-options", "nosniff"],
+  ["x-frame-options", "DENY"],
+  ["referrer-policy", "same-origin"],
+  ["cross-origin-opener-policy", "same-origin"],
+  ["cross-origin-resource-policy", "same-origin"],
+  ["permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"],
+];
+
+/** Sets them where the answer doesn't say otherwise. What doesn't ask to be cached isn't. */
+export function addHeaders(headers: Headers, id: string): void {
+  for (const [name, value] of SECURITY) if (!headers.has(name)) headers.set(name, value);
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  headers.set("x-request-id", id);
+}

@@ -1,0 +1,20 @@
+/** The one place where an error becomes an answer. */
+import type { Visit } from "./access/visit.ts";
+import type { ServerContext } from "./context.ts";
+import { problemJson, problemOf, wantsPage } from "./http/error-response.ts";
+import { errorPage } from "./pages/error-page.tsx";
+
+/** The answer for an error: a page for browsers, JSON for all others. Faults go to the log. */
+export function refuse(
+  { log }: Pick<ServerContext, "log">,
+  request: Request,
+  visit: Visit,
+  error: unknown,
+): Response {
+  const problem = problemOf(error);
+  if (problem.status >= 500 && problem.code !== "not-set-up") {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    log("error", text, { id: visit.id });
+  }
+  return wantsPage(request) ? errorPage(problem, visit, request) : problemJson(problem, visit.id);
+}

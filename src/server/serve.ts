@@ -1,0 +1,121 @@
+/**
+ * The server's life: takes the lock, opens the database, finds the unikernels that run, opens the doors, says so; and
+ * at its end closes them in the other order. Unikernels go on running.
+ */
+import { mkdirSync, realpathSync } from "node:fs";
+import { databasePath, openDatabase } from "../db/open.ts";
+import { lockForServer } from "../db/server-lock.ts";
+import { VERSION } from "../lib/version.ts";
+import { notify } from "../linux/notify.ts";
+import { hostAttachments } from "../orchestrator/host-attachments.ts";
+import { openOrchestrator } from "../orchestrator/orchestrator.ts";
+import { createLimits } from "./access/limits.ts";
+import { isSetUp } from "./accounts/users.ts";
+import { type Listen, baseUrl, isLoopback } from "./addresses.ts";
+import { createApp } from "./app.ts";
+import type { ServerContext } from "./context.ts";
+import { adminFromEnvironment, rememberListen, setupUrls } from "./first-start.ts";
+import { frontDoor } from "./front-door.ts";
+import { collectEvents, createBell, deliverHooks } from "./hooks/deliver.ts";
+import { listenTcp, listenUnix } from "./listen.ts";
+import type { Log } from "./log.ts";
+
+export interface ServeOptions {
+  readonly dataDirectory: string;
+  readonly listen: Listen;
+  /** Undefined: none. */
+  readonly socket: string | undefined;
+  readonly trustProxy: boolean;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  /** Lines for whoever started it: the set-up links. */
+  readonly say: (line: string) => void;
+}
+
+export interface RunningServer {
+  /** With the port that was really taken. */
+  readonly listen: Listen;
+  /** Ends it: requests that run have a few seconds. */
+  stop(options?: { readonly stopUnikernels?: boolean }): Promise<void>;
+}
+
+/** How long requests may take to end when the server stops. */
+const GRACE_MS = 3000;
+
+/** Starts a server. Throws DatabaseError (in-use: another server has the data directory), ListenError. */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  const { environment, log } = options;
+  mkdirSync(options.dataDirectory, { recursive: true, mode: 0o700 });
+  // Which interfaces and processes are this instance's follows from its directory's one true name.
+  const dataDirectory = realpathSync(options.dataDirectory);
+  await using cleanup = new AsyncDisposableStack();
+  const path = databasePath(dataDirectory);
+  const lock = cleanup.use(lockForServer(path));
+  const db = openDatabase(path, { server: lock });
+  cleanup.defer(() => db.close());
+  await adminFromEnvironment(db, environment, Date.now());
+
+  const attachments = hostAttachments(db, dataDirectory);
+  cleanup.use(attachments);
+  const orchestrator = openOrchestrator({ db, dataDirectory, attachments });
+  let shutdown: { stopUnikernels?: boolean } = {};
+  cleanup.defer(() => orchestrator.shutdown(shutdown));
+
+  const stopping = new AbortController();
+  const bell = createBell();
+  const context: ServerContext = {
+    ...{ db, orchestrator, dataDirectory, log },
+    now: Date.now,
+    trustProxy: options.trustProxy,
+    wakeHooks: bell.wake,
+    stopping: stopping.signal,
+  };
+  const limits = createLimits();
+  const app = createApp(context, limits);
+  const door = frontDoor(context, limits, (request) => app.fetch(request));
+
+  const tcp = listenTcp(options.listen, door);
+  cleanup.defer(() => tcp.stop(true));
+  const unix = options.socket === undefined ? undefined : await listenUnix(options.socket, door);
+  cleanup.defer(() => unix?.stop(true));
+  const listen = { host: options.listen.host, port: tcp.port ?? options.listen.port };
+  rememberListen(db, listen);
+
+  const work = Promise.all([
+    collectEvents(context, stopping.signal),
+    deliverHooks(context, bell, stopping.signal),
+  ]);
+  work.catch((error: unknown) => log("error", "hooks stopped", { why: String(error) }));
+  announce(options, context, listen);
+  await orchestrator.recovered;
+  notify(environment["NOTIFY_SOCKET"], `READY=1\nSTATUS=Listening on ${baseUrl(listen)}\n`);
+
+  const resources = cleanup.move();
+  let stopped: Promise<void> | undefined;
+  const stop = async (stopOptions: { readonly stopUnikernels?: boolean }) => {
+    shutdown = stopOptions;
+    notify(environment["NOTIFY_SOCKET"], "STOPPING=1\n");
+    log("info", "stopping");
+    stopping.abort();
+    // No new connections from here on; those that are there may end what they do.
+    const quiet = Promise.all([tcp.stop(), unix?.stop(), work.catch(() => undefined)]);
+    await Promise.race([quiet, Bun.sleep(GRACE_MS)]);
+    await resources.disposeAsync();
+  };
+  return { listen, stop: (stopOptions = {}) => (stopped ??= stop(stopOptions)) };
+}
+
+function announce({ say, log, socket }: ServeOptions, { db, now }: ServerContext, listen: Listen): void {
+  log("info", "listening", { version: VERSION, address: baseUrl(listen), socket });
+  if (!isLoopback(listen)) {
+    log("warning", "passwords and pages cross the network unencrypted: put a proxy with TLS in front", {
+      address: baseUrl(listen),
+    });
+  }
+  if (isSetUp(db)) return;
+  say("This server is not set up. Open one of these within half an hour to make its administrator:");
+  for (const url of setupUrls(db, listen, now())) say(`  ${url}`);
+  say(
+    "Later, robur setup-url makes new ones. Without a browser: robur user add NAME --admin --password-stdin",
+  );
+}

@@ -1,0 +1,88 @@
+/** A real server, compiled, on a directory and a socket of its own, for the tests of the client. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type Ended,
+  type RunOptions,
+  environment,
+  roburExecutable,
+  run,
+  temporaryDirectory,
+  until,
+} from "../robur.ts";
+
+export class TestServer implements AsyncDisposable {
+  readonly directory = temporaryDirectory();
+  readonly data = join(this.directory, "data");
+  readonly socket = join(this.directory, "robur.sock");
+  /** http://127.0.0.1:PORT */
+  address = "";
+  #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
+
+  static async start(): Promise<TestServer> {
+    const server = new TestServer();
+    await server.up();
+    return server;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Starts it; again, after `down` or `kill`, on the same data. */
+  async up(): Promise<void> {
+    const args = ["serve", "--data-dir", this.data, "--socket", this.socket, "--listen", "127.0.0.1:0"];
+    const child = Bun.spawn([await roburExecutable(), ...args, "--stop-unikernels"], {
+      env: environment(),
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.#child = child;
+    let said = "";
+    void (async () => {
+      for await (const chunk of child.stderr) said += new TextDecoder().decode(chunk);
+    })();
+    this.address = await until("the server's address", () => {
+      if (child.exitCode !== null) throw new Error(`the server ended: ${said}`);
+      return /address=(http:\S+)/.exec(said)?.[1];
+    });
+    await until("the socket", () => existsSync(this.socket));
+  }
+
+  /** Ends it, and its unikernels with it. */
+  async down(): Promise<void> {
+    this.#child?.kill("SIGTERM");
+    await this.#child?.exited;
+  }
+
+  /** Its unikernels live on. */
+  async kill(): Promise<void> {
+    this.#child?.kill("SIGKILL");
+    await this.#child?.exited;
+  }
+
+  get env(): Record<string, string | undefined> {
+    return {
+      ROBUR_SOCKET: this.socket,
+      ROBUR_DATA_DIR: this.data,
+      ROBUR_HOST: undefined,
+      ROBUR_TOKEN: undefined,
+    };
+  }
+
+  /** Runs `robur` as somebody at this server's machine. */
+  robur(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
+    return run(args, { ...options, env: { ...this.env, ...options.env } });
+  }
+
+  /** The same, where it has to go well; its standard output. */
+  async ok(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.robur(args);
+    if (code !== 0) throw new Error(`robur ${args.join(" ")} ended with ${code}: ${stderr}`);
+    return stdout;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child?.exitCode !== null || this.#child.signalCode !== null) await this.up();
+    await this.down();
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Every route and everybody who may come: what is allowed is written down here once more, on its own, so that a
+ * change of the server's table is a change of this one as well.
+ */
+import { describe, expect, test } from "bun:test";
+import { ROUTES } from "../../src/server/access/route-table.ts";
+import { SHA } from "./fake-orchestrator.ts";
+import { type Harness, createHarness } from "./harness.ts";
+
+type Need = "anybody" | "person" | "read" | "operate" | "write" | "metrics" | "admin";
+
+/** What each route needs; `own`: it is about one unikernel, which who is of another path must not find. */
+const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} own`>> = {
+  "GET /healthz": "anybody",
+  "GET /readyz": "anybody",
+  "GET /metrics": "metrics",
+  "GET /openapi.json": "anybody",
+  "GET /assets/:file": "anybody",
+  "GET /favicon.ico": "anybody",
+  "GET /robots.txt": "anybody",
+  "GET /api/v1/system": "read",
+  "GET /api/v1/session": "anybody",
+  "POST /api/v1/session": "anybody",
+  "DELETE /api/v1/session": "person",
+  "GET /api/v1/sessions": "person",
+  "DELETE /api/v1/sessions/:session": "person",
+  "PUT /api/v1/password": "person",
+  "POST /api/v1/setup": "anybody",
+  "GET /api/v1/tokens": "person",
+  "POST /api/v1/tokens": "person",
+  "DELETE /api/v1/tokens/:token": "person",
+  "GET /api/v1/users": "admin",
+  "POST /api/v1/users": "admin",
+  "PATCH /api/v1/users/:user": "admin",
+  "PUT /api/v1/users/:user/password": "admin",
+  "DELETE /api/v1/users/:user": "admin",
+  "GET /api/v1/users/:user/tokens": "admin",
+  "POST /api/v1/users/:user/tokens": "admin",
+  "DELETE /api/v1/users/:user/tokens/:token": "admin",
+  "GET /api/v1/audit": "admin",
+  "GET /api/v1/settings": "admin",
+  "PUT /api/v1/settings/:key": "admin",
+  "DELETE /api/v1/settings/:key": "admin",
+  "GET /api/v1/hooks": "admin",
+  "POST /api/v1/hooks": "admin",
+  "PATCH /api/v1/hooks/:hook": "admin",
+  "DELETE /api/v1/hooks/:hook": "admin",
+  "POST /api/v1/hooks/:hook/test": "admin",
+  "GET /api/v1/hooks/:hook/deliveries": "admin",
+  "POST /api/v1/hooks/:hook/deliveries/:delivery/replay": "admin",
+  "GET /api/v1/images": "read",
+  "POST /api/v1/images": "write",
+  "GET /api/v1/images/:sha256": "read",
+  "GET /api/v1/images/:sha256/content": "read",
+  "GET /api/v1/unikernels": "read",
+  "POST /api/v1/unikernels": "write",
+  "POST /api/v1/deploy": "write",
+  "GET /api/v1/unikernels/:name": "read own",
+  "PATCH /api/v1/unikernels/:name": "write own",
+  "DELETE /api/v1/unikernels/:name": "write own",
+  "POST /api/v1/unikernels/:name/start": "operate own",
+  "POST /api/v1/unikernels/:name/stop": "operate own",
+  "POST /api/v1/unikernels/:name/restart": "operate own",
+  "POST /api/v1/unikernels/:name/rename": "write own",
+  "GET /api/v1/unikernels/:name/console": "read own",
+  "GET /api/v1/unikernels/:name/console/stream": "read own",
+  "GET /api/v1/unikernels/:name/stats": "read own",
+  "GET /api/v1/stats": "read",
+  "GET /api/v1/stats/stream": "read",
+  "GET /api/v1/events": "read",
+  "GET /api/v1/events/stream": "read",
+  "GET /api/v1/policies": "read",
+  "PUT /api/v1/policies/:path": "admin",
+  "DELETE /api/v1/policies/:path": "admin",
+  "GET /api/v1/networks": "read",
+  "GET /api/v1/volumes": "read",
+  "GET /": "read",
+  "GET /reference": "anybody",
+  "GET /setup": "anybody",
+  "POST /setup": "anybody",
+  "GET /sign-in": "anybody",
+  "POST /sign-in": "anybody",
+  "POST /sign-out": "person",
+  "POST /theme": "anybody",
+  "GET /unikernels": "read",
+  "GET /unikernels/:name": "read own",
+  "GET /unikernels/:name/console": "read own",
+  "GET /unikernels/:name/remove": "write own",
+  "POST /unikernels/:name/start": "operate own",
+  "POST /unikernels/:name/stop": "operate own",
+  "POST /unikernels/:name/restart": "operate own",
+  "POST /unikernels/:name/remove": "write own",
+  "GET /deploy": "write",
+  "POST /deploy": "write",
+  "POST /deploy/sample": "write",
+  "GET /deploy/:sha256": "write",
+  "POST /deploy/:sha256": "write",
+};
+
+/** Bodies that pass the check of their form, for routes about one unikernel: otherwise that would be complained of first. */
+const BODIES: Readonly<Record<string, unknown>> = {
+  "PATCH /api/v1/unikernels/:name": { config: { memoryMb: 64 } },
+  "POST /api/v1/unikernels/:name/rename": { to: "alice:other" },
+};
+
+const VISITORS = [
+  "anonymous",
+  "other path",
+  "own path",
+  "token read",
+  "token operate",
+  "token write",
+  "token metrics",
+  "token admin",
+  "admin",
+  "socket",
+] as const;
+type Visitor = (typeof VISITORS)[number];
+
+type Answer = "allowed" | "sign in" | "forbidden" | "hidden";
+
+const SCOPES: Record<Visitor, readonly string[]> = {
+  anonymous: [],
+  "other path": ["read", "operate", "write", "metrics"],
+  "own path": ["read", "operate", "write", "metrics"],
+  "token read": ["read"],
+  "token operate": ["operate"],
+  "token write": ["write"],
+  "token metrics": ["metrics"],
+  "token admin": ["admin"],
+  admin: ["read", "operate", "write", "metrics", "admin"],
+  socket: ["read", "operate", "write", "metrics", "admin"],
+};
+
+function expected(route: string, visitor: Visitor): Answer {
+  const [need = "", own] = EXPECTED[route]!.split(" ");
+  if (need === "anybody") return "allowed";
+  if (visitor === "anonymous") return "sign in";
+  if (need === "person")
+    return ["other path", "own path", "admin"].includes(visitor) ? "allowed" : "forbidden";
+  if (!SCOPES[visitor].includes(need)) return "forbidden";
+  return own !== undefined && visitor === "other path" ? "hidden" : "allowed";
+}
+
+/** Credentials of a visitor, made anew: the routes sign out, and remove tokens. */
+function credentials(harness: Harness, visitor: Visitor) {
+  const alice = harness.user("alice");
+  const root = harness.user("root", "admin");
+  if (visitor === "anonymous") return {};
+  if (visitor === "socket") return { socket: true };
+  if (visitor === "admin") return { cookie: harness.cookie(root) };
+  if (visitor === "own path") return { cookie: harness.cookie(alice) };
+  if (visitor === "other path") return { cookie: harness.cookie(harness.user("bob")) };
+  const scope = visitor.slice("token ".length);
+  return { token: harness.token(scope === "admin" ? root : alice, scope) };
+}
+
+const PARAMETERS: Readonly<Record<string, string>> = {
+  name: "alice%3Aweb",
+  user: "victim",
+  token: "000000000000",
+  session: "000000000000",
+  key: "some.key",
+  hook: "1",
+  delivery: "1",
+  sha256: SHA,
+  file: "none.js",
+  path: "alice",
+};
+
+async function answer(harness: Harness, route: string, visitor: Visitor): Promise<Answer> {
+  harness.user("victim");
+  const [method = "", pattern = ""] = route.split(" ");
+  const path = pattern.replaceAll(/:(\w+)/g, (_, name: string) => PARAMETERS[name] ?? "");
+  const isPage = !pattern.startsWith("/api/");
+  const body = BODIES[route];
+  const response = await harness.ask(path, {
+    ...credentials(harness, visitor),
+    method,
+    page: isPage,
+    ...(body === undefined ? {} : { json: body }),
+  });
+  const { status } = response;
+  await response.body?.cancel();
+  if (status === 401) return isWrongPassword(route) ? "allowed" : "sign in";
+  if (
+    status === 303 &&
+    response.headers.get("location")?.startsWith("/sign-in") &&
+    !response.headers.has("set-cookie")
+  ) {
+    return "sign in";
+  }
+  if (status === 403) return "forbidden";
+  if (status === 404 && pattern.includes(":name")) return "hidden";
+  return "allowed";
+}
+
+function isWrongPassword(route: string): boolean {
+  return route === "POST /sign-in";
+}
+
+describe("who may use what", () => {
+  const harness = createHarness();
+
+  test("every route has an entry here, and every entry a route", () => {
+    const routes = harness.app.routes.map(({ method, path }) => `${method} ${path}`);
+    expect(Object.keys(EXPECTED).sort()).toEqual([...new Set(routes)].sort());
+    expect(Object.keys(ROUTES).sort()).toEqual(Object.keys(EXPECTED).sort());
+  });
+
+  test("every route that changes something is in the audit log by name", () => {
+    const silent = Object.entries(ROUTES).filter(
+      ([route, { action }]) => !route.startsWith("GET ") && !action,
+    );
+    // The colours of the page are the visitor's own, in a cookie.
+    expect(silent.map(([route]) => route)).toEqual(["POST /theme"]);
+  });
+
+  for (const route of Object.keys(EXPECTED)) {
+    test(route, async () => {
+      const found: Partial<Record<Visitor, Answer>> = {};
+      for (const visitor of VISITORS) {
+        // So many requests in no time would be too many.
+        harness.now += 600_000;
+        found[visitor] = await answer(harness, route, visitor);
+      }
+      const wanted = Object.fromEntries(VISITORS.map((visitor) => [visitor, expected(route, visitor)]));
+      expect(found).toEqual(wanted as typeof found);
+    });
+  }
+});
