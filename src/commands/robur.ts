@@ -241,7 +241,15 @@ async function root(argv: readonly string[]): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  await parse(parser);
+  try {
+    await parse(parser);
+  } catch (error) {
+    const [command = ""] = argv;
+    if (!(error instanceof UsageError) || command.startsWith("-")) throw error;
+    // "Did you mean …?" where a name is near, else that the argument is unknown, which is said above it anyway.
+    const near = error.message.startsWith("Did you mean") ? { why: error.message } : {};
+    throw new UsageError(`there is no command ${command}`, { ...near, hint: "robur --help" });
+  }
 }
 
 const GROUPS = ["Run", "Images", "Storage", "Network", "Admin"] as const;

@@ -20,7 +20,12 @@ import type { BlockSizes } from "../orchestrator/volumes/resolve-blocks.ts";
 const NOT_STARTED = 125;
 
 export const RUN_FLAGS: FlagTable = {
-  memory: { type: "string", alias: ["m", "mem"], describe: "guest memory, such as 64M or 1G (default 512M)" },
+  detach: { type: "boolean", alias: ["d"], describe: "run it under the server, as robur create does" },
+  memory: {
+    type: "string",
+    alias: ["m", "mem"],
+    describe: "guest memory, such as 64M or 1G (default 512M; with -d 32M)",
+  },
   ...DEVICE_FLAGS,
   ...SIZE_FLAG,
   ...NETWORK_FLAGS,
@@ -29,6 +34,8 @@ export const RUN_FLAGS: FlagTable = {
   dumpcore: { type: "string", describe: "leave a core file in this directory when the guest aborts (hvt)" },
   "die-with-parent": { type: "boolean", describe: "end with the process that started this one (hvt)" },
   tender: { type: "string", describe: "builtin (default), or the installed solo5-hvt or solo5-spt" },
+  restart: { type: "string", describe: "with -d: no, on-failure[:N] or always" },
+  host: { type: "string", describe: "with -d: the server" },
   "dry-run": { type: "boolean", describe: "print the tender's command line and stop" },
 };
 
@@ -53,6 +60,13 @@ export async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function run(file: string, args: readonly string[], flags: Scanned): Promise<void> {
+  if (flags.values.has("detach")) {
+    const { runDetached } = await import("./run-detached.ts");
+    return runDetached(file, args, flags);
+  }
+  for (const name of ["restart", "host"]) {
+    if (flags.values.has(name)) throw new UsageError(`--${name} goes with -d`);
+  }
   const given = readDeviceFlags(flags);
   const sizes = readBlockSizes(flags);
   const memory = readMemory(last(flags, "memory"));
@@ -68,8 +82,17 @@ async function run(file: string, args: readonly string[], flags: Scanned): Promi
     return explainRunOnNetworks({ image, unikernel, file, args, memory, request }, flags);
   }
   if (isDryRun) {
-    const { tenderCommandLine } = await import("./tender-command-line.ts");
-    print(`${tenderCommandLine(target, file, args, memory, request)}\n`);
+    const { runCommandLine, tenderCommandLine } = await import("./tender-command-line.ts");
+    const more = ["user", "cpu", "dumpcore"].flatMap((name) => {
+      const value = last(flags, name);
+      return value === undefined ? [] : [`--${name}=${value}`];
+    });
+    // The tenders' own options don't know these, and virtio has no tender of ours.
+    const line =
+      more.length === 0 && target !== "virtio"
+        ? tenderCommandLine(target, file, args, memory, request)
+        : runCommandLine(more, file, args, memory, request);
+    print(`${line}\n`);
     return;
   }
   const which = sayWhich(image);

@@ -18,6 +18,11 @@ export async function main(argv: readonly string[]): Promise<void> {
       .option("listen", { type: "string", default: "127.0.0.1:8080", describe: "address and port" })
       .option("socket", { type: "string", describe: "the Unix socket's path" })
       .option("data-dir", { type: "string", describe: "where everything is kept" })
+      .option("db", {
+        type: "string",
+        requiresArg: true,
+        describe: "the database's file (default: robur.db in there)",
+      })
       .option("trust-proxy", {
         type: "boolean",
         default: false,
@@ -43,8 +48,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     import("../server/serve.ts"),
     import("../server/log.ts"),
   ]);
+  // From before it says that it is ready: whoever waits for that may stop it at once, and in order.
+  const signalled = untilSignal();
   const server = await serve({
     dataDirectory: directory,
+    database: flags.db,
     listen: parseListen(flags.listen),
     socket: socketPath(flags.socket, process.env, isRoot, directory),
     trustProxy: flags.trustProxy,
@@ -52,7 +60,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     log: openLog(process.env),
     say: (line) => print(`${line}\n`),
   });
-  await untilSignal();
+  await signalled;
   // A second signal ends it at once: the handlers are gone.
   await server.stop({ stopUnikernels: flags.stopUnikernels });
   process.exit(0);

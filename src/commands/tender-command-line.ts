@@ -30,6 +30,12 @@ export function tenderCommandLine(
   return ["robur", "tender", target, ...tenderArguments(...run)].map(quote).join(" ");
 }
 
+/** The same as a `robur run` that makes nothing by itself, with more flags in front. */
+export function runCommandLine(flags: readonly string[], ...run: Parameters<typeof tenderArguments>): string {
+  const [memory = "", ...rest] = tenderArguments(...run);
+  return ["robur", "run", "--no-network", ...flags, `${memory}M`, ...rest].map(quote).join(" ");
+}
+
 /** A word as a POSIX shell takes it literally. */
 export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

@@ -295,6 +295,7 @@ export type EventKind =
   | "image-removed"
   | "server-started"
   | "server-stopped"
+  | "backup-failed"
   | "warning";
 
 export interface OrchestratorEvent {
@@ -397,6 +398,8 @@ export interface Orchestrator {
     read(sha256: Sha256): Outcome<ReadableStream<Uint8Array>>;
   };
 
+  /** Records an event that isn't a unikernel's, for whoever follows events. */
+  tell(kind: "backup-failed", text: string): void;
   /**
    * Ends supervision. Unikernels go on running, for the next server to find, unless `stopUnikernels`: those are
    * started again by the next server, for that is still what their owner wants.

@@ -3,8 +3,8 @@
  * however it ends. The guest is in a process of its own; this one stays, answers DHCP and DNS on the bridge, and
  * cleans up. Should it be killed itself, the next robur that starts finds what it left: see network/networks.ts.
  */
-import { join } from "node:path";
 import type { Unikernel } from "../image/unikernel.ts";
+import { selfCommand } from "../lib/self.ts";
 import { MIB } from "../lib/units.ts";
 import { close } from "../linux/libc.ts";
 import { cidr, formatAddress, freeRange, addressIn } from "../network/addresses.ts";
@@ -340,12 +340,6 @@ function startTender(run: NetworkedRun, provided: Provided, started?: (pid: numb
   });
   started?.(child.pid);
   return child;
-}
-
-/** This program, compiled or from source. */
-function selfCommand(): string[] {
-  const isCompiled = import.meta.dir.startsWith("/$bunfs/");
-  return isCompiled ? [process.execPath] : [process.execPath, join(import.meta.dir, "../main.ts")];
 }
 
 /** `robur run` once more, with devices that need nothing done any more: that is the tender, in its own process. */

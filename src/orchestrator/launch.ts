@@ -3,6 +3,7 @@
  * file as their standard output, a session of their own, and a token in their command line, by which a later server
  * knows them again. Nothing of them depends on this process from then on.
  */
+import { selfCommand } from "../lib/self.ts";
 import { MIB } from "../lib/units.ts";
 import { close } from "../linux/libc.ts";
 import { type DeviceRequest, openDevices, parseMac, planDevices } from "../tender/attach.ts";
@@ -112,7 +113,7 @@ function startHvt(spec: LaunchSpec): Bun.Subprocess {
     options.push(`--net-mac:${device}=${mac.toHex().replaceAll(/(..)(?=.)/g, "$1:")}`);
   for (const [device, path] of blocks) options.push(`--block:${device}=${path}`);
   for (const [device, size] of sectorSizes) options.push(`--block-sector-size:${device}=${size}`);
-  const [program, ...before] = ownCommand();
+  const [program, ...before] = selfCommand();
   return Bun.spawn([program!, ...before, "tender", "hvt", ...options, "--", IMAGE_PATH, ...spec.args], {
     argv0: `robur:${spec.name}${spec.token}`,
     // Whatever this process was told by its environment is not meant for the tender.
@@ -121,12 +122,6 @@ function startHvt(spec: LaunchSpec): Bun.Subprocess {
     stdio: ["ignore", spec.console, spec.console, ...passed],
     detached: true,
   });
-}
-
-/** The command that runs this program, compiled or from its sources. */
-export function ownCommand(): string[] {
-  if (Bun.isStandaloneExecutable) return [process.execPath];
-  return [process.execPath, new URL("../main.ts", import.meta.url).pathname];
 }
 
 function childProcess(child: Bun.Subprocess): WatchedProcess {

@@ -456,6 +456,10 @@ class Facade implements OpenOrchestrator {
     }
   }
 
+  tell(kind: "backup-failed", text: string): void {
+    this.#supervisor.announce(kind, text);
+  }
+
   async shutdown({ stopUnikernels = false }: { readonly stopUnikernels?: boolean } = {}): Promise<void> {
     if (this.#hasShutDown) return;
     this.#hasShutDown = true;

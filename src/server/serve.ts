@@ -7,6 +7,7 @@ import { databasePath, openDatabase } from "../db/open.ts";
 import { lockForServer } from "../db/server-lock.ts";
 import { VERSION } from "../lib/version.ts";
 import { notify } from "../linux/notify.ts";
+import { type BackupOutcome, scheduleBackups } from "../orchestrator/backup/scheduled.ts";
 import { hostAttachments } from "../orchestrator/host-attachments.ts";
 import { openOrchestrator } from "../orchestrator/orchestrator.ts";
 import { createLimits } from "./access/limits.ts";
@@ -22,6 +23,8 @@ import type { Log } from "./log.ts";
 
 export interface ServeOptions {
   readonly dataDirectory: string;
+  /** The database's file; default: robur.db in the data directory. */
+  readonly database?: string | undefined;
   readonly listen: Listen;
   /** Undefined: none. */
   readonly socket: string | undefined;
@@ -49,7 +52,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   // Which interfaces and processes are this instance's follows from its directory's one true name.
   const dataDirectory = realpathSync(options.dataDirectory);
   await using cleanup = new AsyncDisposableStack();
-  const path = databasePath(dataDirectory);
+  const path = options.database ?? databasePath(dataDirectory);
   const lock = cleanup.use(lockForServer(path));
   const db = openDatabase(path, { server: lock });
   cleanup.defer(() => db.close());
@@ -81,9 +84,11 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const listen = { host: options.listen.host, port: tcp.port ?? options.listen.port };
   rememberListen(db, listen);
 
+  const backups = { db, database: path, dataDirectory, now: Date.now, report: reportBackup(context) };
   const work = Promise.all([
     collectEvents(context, stopping.signal),
     deliverHooks(context, bell, stopping.signal),
+    scheduleBackups(backups, stopping.signal),
   ]);
   work.catch((error: unknown) => log("error", "hooks stopped", { why: String(error) }));
   announce(options, context, listen);
@@ -103,6 +108,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     await resources.disposeAsync();
   };
   return { listen, stop: (stopOptions = {}) => (stopped ??= stop(stopOptions)) };
+}
+
+/** A backup that failed is an event like any other trouble: hooks tell of it. */
+function reportBackup({ orchestrator, log }: ServerContext): (outcome: BackupOutcome) => void {
+  return (outcome) => {
+    if (outcome.kind === "made") return log("info", "backup made", { path: outcome.path });
+    log("error", "backup failed", { why: outcome.message });
+    orchestrator.tell("backup-failed", outcome.message);
+  };
 }
 
 function announce({ say, log, socket }: ServeOptions, { db, now }: ServerContext, listen: Listen): void {

@@ -11,16 +11,36 @@ import {
   until,
 } from "../robur.ts";
 
+export interface TestServerOptions {
+  /** A command that goes before it: setpriv, ip netns exec … It must become the server, not its parent. */
+  readonly under?: readonly string[];
+  /** Beside the usual variables. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default: a new one. */
+  readonly data?: string;
+  /** Its unikernels go on running when it is stopped. */
+  readonly leavesUnikernels?: boolean;
+}
+
 export class TestServer implements AsyncDisposable {
   readonly directory = temporaryDirectory();
-  readonly data = join(this.directory, "data");
+  readonly #options: TestServerOptions;
+  readonly data: string;
   readonly socket = join(this.directory, "robur.sock");
   /** http://127.0.0.1:PORT */
   address = "";
   #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
 
-  static async start(): Promise<TestServer> {
-    const server = new TestServer();
+  /** What it has said on standard error since its last start. */
+  said = "";
+
+  constructor(options: TestServerOptions = {}) {
+    this.#options = options;
+    this.data = options.data ?? join(this.directory, "data");
+  }
+
+  static async start(options: TestServerOptions = {}): Promise<TestServer> {
+    const server = new TestServer(options);
     await server.up();
     return server;
   }
@@ -32,18 +52,20 @@ export class TestServer implements AsyncDisposable {
   /** Starts it; again, after `down` or `kill`, on the same data. */
   async up(): Promise<void> {
     const args = ["serve", "--data-dir", this.data, "--socket", this.socket, "--listen", "127.0.0.1:0"];
-    const child = Bun.spawn([await roburExecutable(), ...args, "--stop-unikernels"], {
-      env: environment(),
+    const { under = [], env, leavesUnikernels = false } = this.#options;
+    if (!leavesUnikernels) args.push("--stop-unikernels");
+    const child = Bun.spawn([...under, await roburExecutable(), ...args], {
+      env: environment(env),
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.#child = child;
-    let said = "";
+    this.said = "";
     void (async () => {
-      for await (const chunk of child.stderr) said += new TextDecoder().decode(chunk);
+      for await (const chunk of child.stderr) this.said += new TextDecoder().decode(chunk);
     })();
     this.address = await until("the server's address", () => {
-      if (child.exitCode !== null) throw new Error(`the server ended: ${said}`);
-      return /address=(http:\S+)/.exec(said)?.[1];
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended: ${this.said}`);
+      return /address=(http:\S+)/.exec(this.said)?.[1];
     });
     await until("the socket", () => existsSync(this.socket));
   }
@@ -81,6 +103,7 @@ export class TestServer implements AsyncDisposable {
     return stdout;
   }
 
+  /** Ended, and its unikernels with it. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child?.exitCode !== null || this.#child.signalCode !== null) await this.up();
     await this.down();

@@ -39,6 +39,24 @@ describe("create", () => {
     expect((await inspect("first")).config).toMatchObject({ memoryMb: 8, args: ["--hello=Hi"] });
   });
 
+  test("is what run -d does, with the flags of run", async () => {
+    const { code, stdout } = await server.robur([
+      "run",
+      "-d",
+      "--name",
+      "detached",
+      "-m",
+      "8M",
+      "hello.spt",
+      "--hello=Hi",
+    ]);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: "detached\n" });
+    expect((await inspect("detached")).config).toMatchObject({ memoryMb: 8, args: ["--hello=Hi"] });
+    const refused = await server.robur(["run", "-d", "--dumpcore", "/tmp", "hello.spt"]);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain("--dumpcore is for a run in the foreground");
+  });
+
   test("takes images that the server has, by the beginning of their hash, and addresses", async () => {
     const sha256 = (await server.ok("images", "-q")).trim();
     expect(sha256).toMatch(/^sha256:[0-9a-f]{64}$/);

@@ -68,6 +68,7 @@ export function line(cursor: number, text: string | Uint8Array): ConsoleItem {
 }
 
 export class FakeOrchestrator implements Orchestrator {
+  readonly told: { readonly kind: string; readonly text: string }[] = [];
   readonly unikernels = [view("alice:web"), view("bob:web")];
   readonly lines: ConsoleItem[] = [line(10, "one"), line(20, "two"), line(30, "three")];
   readonly happened: OrchestratorEvent[] = [];
@@ -80,6 +81,10 @@ export class FakeOrchestrator implements Orchestrator {
   /** Streams that are open. */
   open = 0;
   hasShutDown = false;
+
+  tell(kind: "backup-failed", text: string): void {
+    this.told.push({ kind, text });
+  }
 
   #find(actor: Actor, name: UnikernelName): Outcome<UnikernelView> {
     const found = this.unikernels.find((candidate) => candidate.name === name);

@@ -36,6 +36,33 @@ export function readBackupSettings(db: Database): BackupSettings {
   return checkSettings({ ...DEFAULT_SETTINGS, ...(JSON.parse(row.value) as Partial<BackupSettings>) });
 }
 
+/**
+ * Settings from outside, decided at `since`; what is left out is the default. Throws BackupError bad-setting for a
+ * field that isn't of its type, or makes no sense.
+ */
+export function parseBackupSettings(value: unknown, since: number): BackupSettings {
+  const fields = value !== null && typeof value === "object" ? (value as Record<string, unknown>) : undefined;
+  const settings = { ...DEFAULT_SETTINGS, ...fields, since };
+  const { schedule, retention, withVolumes, directory } = settings as Record<string, unknown>;
+  const isText = (field: unknown) => field === null || typeof field === "string";
+  const isRetention = retention !== null && typeof retention === "object";
+  if (
+    fields !== undefined &&
+    isText(schedule) &&
+    isText(directory) &&
+    isRetention &&
+    typeof withVolumes === "boolean"
+  ) {
+    return checkSettings({
+      ...settings,
+      retention: { ...DEFAULT_SETTINGS.retention, ...(retention as object) },
+    });
+  }
+  throw new BackupError("bad-setting", "these are no settings for backups", {
+    why: "they are schedule, retention, withVolumes and directory",
+  });
+}
+
 /** Stores them. Throws BackupError bad-setting for what makes no sense. */
 export function writeBackupSettings(db: Database, settings: BackupSettings): void {
   const value = JSON.stringify(checkSettings(settings));

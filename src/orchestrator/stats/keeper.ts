@@ -1,6 +1,7 @@
 /** Looks at every running unikernel each ten seconds, keeps the last ten minutes here and the rest in the database. */
 import type { Database } from "bun:sqlite";
 import { readSmallFile } from "../../linux/libc.ts";
+import { findCounters } from "../../tender/counters.ts";
 import type { Actor, UnikernelId, UnikernelName } from "../api.ts";
 import { isNameWithin } from "../names.ts";
 import type { Unit } from "../unit.ts";
@@ -21,11 +22,24 @@ export interface KeeperOptions {
 const RAW_POINTS = 60;
 
 interface Kept {
+  /** Where the counters of a process are, looked for once; undefined where it has none. */
+  counters: { readonly pid: number; readonly startedAt: number; readonly fd: number | undefined } | undefined;
   last: StatsSample | undefined;
   /** The newest is the last. */
   readonly raw: StatsPoint[];
   /** Of the minute that hasn't passed. */
   minute: StatsPoint[];
+}
+
+/** The descriptor of a tender's counters. Looked for again only until its guest runs: from then on it is there. */
+function countersOf(kept: Kept, { run, lifecycle }: Unit["record"]): number | undefined {
+  if (run === null || run.pid === null) return undefined;
+  const { pid, startedAt } = run;
+  const known = kept.counters;
+  if (known?.pid === pid && known.startedAt === startedAt) return known.fd;
+  const fd = findCounters(pid);
+  if (fd !== undefined || lifecycle.phase.kind === "running") kept.counters = { pid, startedAt, fd };
+  return fd;
 }
 
 export class StatsKeeper implements Disposable {
@@ -51,7 +65,8 @@ export class StatsKeeper implements Disposable {
       if (record.run === null || record.run.pid === null) continue;
       const { pid, startedAt, networks } = record.run;
       const kept = this.#keptOf(record.id);
-      const sample = takeSample({ pid, startedAt, networks }, kept.last, interfaces, now);
+      const counters = countersOf(kept, record);
+      const sample = takeSample({ pid, startedAt, networks, counters }, kept.last, interfaces, now);
       if (sample !== undefined) this.#keep(record.id, kept, sample);
     }
     for (const id of this.#kept.keys()) if (!there.has(id)) this.#kept.delete(id);
@@ -64,7 +79,7 @@ export class StatsKeeper implements Disposable {
   #keptOf(id: UnikernelId): Kept {
     const known = this.#kept.get(id);
     if (known !== undefined) return known;
-    const kept: Kept = { last: undefined, raw: [], minute: [] };
+    const kept: Kept = { counters: undefined, last: undefined, raw: [], minute: [] };
     this.#kept.set(id, kept);
     return kept;
   }

@@ -1,4 +1,5 @@
 /** Statistics in Prometheus's text format (exposition format 0.0.4). Pure. */
+import type { CallName, TenderCounters } from "../../tender/counters.ts";
 import type { UnikernelName, UnikernelState } from "../api.ts";
 import type { StatsSample } from "./sample.ts";
 
@@ -31,6 +32,23 @@ function ofNetworks(value: (network: StatsSample["networks"][number]) => number)
   return ({ sample }) =>
     (sample?.networks ?? []).map((network) => [{ device: network.device }, value(network)] as const);
 }
+
+function ofTender(
+  values: (counters: TenderCounters) => readonly (readonly [Labels, number])[],
+): Metric["values"] {
+  return ({ sample }) => (sample === undefined || sample.tender === null ? [] : values(sample.tender));
+}
+
+const WRITTEN_KIND: Readonly<Record<CallName, string>> = {
+  walltime: "walltime",
+  puts: "puts",
+  poll: "poll",
+  blockWrite: "block_write",
+  blockRead: "block_read",
+  netWrite: "net_write",
+  netRead: "net_read",
+  halt: "halt",
+};
 
 const PREFIX = "robur_unikernel_";
 
@@ -147,7 +165,45 @@ const METRICS: readonly Metric[] = [
     name: "hypercalls_total",
     type: "counter",
     help: "Calls of the guest to its tender",
-    values: ofSample(({ hypercalls }) => hypercalls),
+    values: ofTender(({ calls }) =>
+      Object.entries(calls).map(([kind, count]) => [{ kind: WRITTEN_KIND[kind as CallName] }, count] as const),
+    ),
+  },
+  {
+    name: "block_requests_total",
+    type: "counter",
+    help: "Requests of the guest to its block devices",
+    values: ofTender(({ blockRead, blockWritten }) => [
+      [{ kind: "read" }, blockRead.requests],
+      [{ kind: "write" }, blockWritten.requests],
+    ]),
+  },
+  {
+    name: "block_bytes_total",
+    type: "counter",
+    help: "Bytes that the guest read from its block devices and wrote to them",
+    values: ofTender(({ blockRead, blockWritten }) => [
+      [{ kind: "read" }, blockRead.bytes],
+      [{ kind: "write" }, blockWritten.bytes],
+    ]),
+  },
+  {
+    name: "frames_total",
+    type: "counter",
+    help: "Network frames that the tender moved",
+    values: ofTender(({ netReceived, netSent }) => [
+      [{ kind: "received" }, netReceived.requests],
+      [{ kind: "sent" }, netSent.requests],
+    ]),
+  },
+  {
+    name: "frame_bytes_total",
+    type: "counter",
+    help: "Bytes of those frames",
+    values: ofTender(({ netReceived, netSent }) => [
+      [{ kind: "received" }, netReceived.bytes],
+      [{ kind: "sent" }, netSent.bytes],
+    ]),
   },
 ];
 

@@ -1,5 +1,7 @@
 /** What is measured of a running unikernel. Counters count from the start of its process. */
 
+import type { TenderCounters } from "../../tender/counters.ts";
+
 /** `raw` is each 10 s of the last ten minutes; minutes are kept for a day, hours for 30 days, days for a year. */
 export type Resolution = "raw" | "minute" | "hour" | "day";
 
@@ -43,9 +45,14 @@ export interface StatsSample {
   /** Pages of text and data, as albatross reports them. */
   readonly textPages: number;
   readonly dataPages: number;
-  /** Entries into the guest and hypercalls, as the tender counts them; null where it doesn't. */
+  /**
+   * Exits of the guest to its tender and its hypercalls, of all kinds. Null for spt, whose guest makes its system
+   * calls itself, so that there is nobody to count them; and where this server may not look at the tender.
+   */
   readonly vmExits: number | null;
   readonly hypercalls: number | null;
+  /** All that an hvt tender counts; null where the two above are. */
+  readonly tender: TenderCounters | null;
   readonly networks: readonly NetworkCounters[];
   readonly startedAt: number;
 }

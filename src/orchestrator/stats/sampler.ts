@@ -1,6 +1,7 @@
 /** One look at one process. */
 import { KIB, MIB } from "../../lib/units.ts";
 import { readSmallFile } from "../../linux/libc.ts";
+import { readCounters, totalCalls } from "../../tender/counters.ts";
 import type { NetworkView } from "../api.ts";
 import { type InterfaceFigures, parseIo, parseProcessStat, parseStatm, parseSwitches } from "./parse.ts";
 import type { StatsSample } from "./sample.ts";
@@ -9,11 +10,13 @@ export interface SampleSubject {
   readonly pid: number;
   readonly startedAt: number;
   readonly networks: readonly NetworkView[];
+  /** The tender's descriptor of its counters; undefined: it has none. */
+  readonly counters: number | undefined;
 }
 
 /** Undefined when the process is gone. `interfaces` are all of the machine, read once for all subjects. */
 export function takeSample(
-  { pid, startedAt, networks }: SampleSubject,
+  { pid, startedAt, networks, counters }: SampleSubject,
   before: StatsSample | undefined,
   interfaces: ReadonlyMap<string, InterfaceFigures>,
   now: number,
@@ -23,6 +26,7 @@ export function takeSample(
   const switches = parseSwitches(readSmallFile(`/proc/${pid}/status`) ?? "");
   const pages = parseStatm(readSmallFile(`/proc/${pid}/statm`) ?? "");
   const io = parseIo(readSmallFile(`/proc/${pid}/io`) ?? "");
+  const tender = counters === undefined ? undefined : readCounters(pid, counters);
   const previous = before?.startedAt === startedAt ? before : undefined;
   return {
     ...figures,
@@ -36,8 +40,9 @@ export function takeSample(
     writtenBytes: io?.written ?? null,
     textPages: pages.text,
     dataPages: pages.data,
-    vmExits: null,
-    hypercalls: null,
+    vmExits: tender?.exits ?? null,
+    hypercalls: tender === undefined ? null : totalCalls(tender),
+    tender: tender ?? null,
     networks: networks.flatMap(({ device, tap }) => {
       const link = tap === null ? undefined : interfaces.get(tap);
       if (tap === null || link === undefined) return [];

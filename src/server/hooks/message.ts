@@ -9,6 +9,7 @@ const OTHERS: Partial<Record<EventKind, string>> = {
   "image-removed": "image.removed",
   "server-started": "server.started",
   "server-stopped": "server.stopped",
+  "backup-failed": "backup.failed",
   warning: "server.warning",
 };
 

@@ -2,6 +2,7 @@
 import type { Database } from "bun:sqlite";
 import { availableParallelism, freemem, hostname, totalmem } from "node:os";
 import { Elysia, t } from "elysia";
+import { parseBackupSettings, writeBackupSettings } from "../../db/backup/settings.ts";
 import { write } from "../../db/open.ts";
 import { ROOT_PATH } from "../../orchestrator/names.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
@@ -28,7 +29,8 @@ export function systemRoutes(context: ServerContext) {
     .put(
       "/settings/:key",
       ({ params, body }) => {
-        writeSetting(db, params.key, body.value);
+        if (params.key === "backup") writeBackupSettings(db, parseBackupSettings(body.value, context.now()));
+        else writeSetting(db, params.key, body.value);
         return { key: params.key, value: body.value };
       },
       { params: Key, body: t.Object({ value: t.Unknown() }), detail: { tags, summary: "Set a setting" } },

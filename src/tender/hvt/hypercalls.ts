@@ -15,6 +15,7 @@ import {
   preadInto,
   pwriteFrom,
 } from "../../linux/libc.ts";
+import { COUNTER } from "../counters.ts";
 import { type NetPort, writeConsole } from "../devices/port.ts";
 import { TenderError } from "../tender-error.ts";
 import type { GuestMemory } from "./guest-memory.ts";
@@ -52,6 +53,8 @@ export interface Halt {
 export class Hypercalls {
   /** Set by the halt call; the guest must not be run again. */
   halted: Halt | undefined;
+  /** One for each COUNTER. */
+  readonly counters: Float64Array;
   readonly #memory: GuestMemory;
   readonly #nets: (NetPort | undefined)[] = [];
   readonly #blocks: (BlockPort | undefined)[] = [];
@@ -63,7 +66,13 @@ export class Hypercalls {
   readonly #now = new Uint32Array(4);
   readonly #timeout = new Uint32Array(4);
 
-  constructor(memory: GuestMemory, nets: readonly NetPort[], blocks: readonly BlockPort[]) {
+  constructor(
+    memory: GuestMemory,
+    nets: readonly NetPort[],
+    blocks: readonly BlockPort[],
+    counters: Float64Array,
+  ) {
+    this.counters = counters;
     this.#memory = memory;
     this.#ports = nets;
     for (const net of nets) this.#nets[net.handle] = net;
@@ -76,6 +85,7 @@ export class Hypercalls {
 
   /** Performs call `number` with the structure at guest address `at`. Throws TenderError to end the guest. */
   call(number: number, at: number): void {
+    if (number !== 0) this.#count(COUNTER.calls - 1 + number, 1);
     switch (number) {
       case HYPERCALL.walltime:
         return this.#walltime(at);
@@ -97,6 +107,10 @@ export class Hypercalls {
         return this.#halt(at);
     }
     throw new TenderError("guest-fault", `invalid guest hypercall: ${number}`);
+  }
+
+  #count(counter: number, by: number): void {
+    this.counters[counter] = this.counters[counter]! + by;
   }
 
   /** {nsecs u64 out}: the time of day in nanoseconds since 1970. */
@@ -180,6 +194,8 @@ export class Hypercalls {
       return;
     }
     transfer(isWrite ? pwriteFrom : preadInto, device.fd, memory.base + data, length, offset);
+    this.#count(isWrite ? COUNTER.writeRequests : COUNTER.readRequests, 1);
+    this.#count(isWrite ? COUNTER.writeBytes : COUNTER.readBytes, length);
     memory.setI32(at + 32, OK);
   }
 
@@ -197,6 +213,10 @@ export class Hypercalls {
     memory.checkRead(data, length);
     const result = port.writeFrame(memory.base + data, length);
     if (result !== length && !mayLose(result)) throw failed("writing a frame", result);
+    if (result === length) {
+      this.#count(COUNTER.framesOut, 1);
+      this.#count(COUNTER.frameBytesOut, length);
+    }
     memory.setI32(at + 24, OK);
   }
 
@@ -218,6 +238,8 @@ export class Hypercalls {
       return;
     }
     if (result < 0) throw failed("reading a frame", result);
+    this.#count(COUNTER.framesIn, 1);
+    this.#count(COUNTER.frameBytesIn, result);
     memory.setU64(at + 16, result, 0);
     memory.setI32(at + 24, OK);
   }

@@ -5,6 +5,7 @@
 import { HOST_ARCHITECTURE } from "../../lib/architecture.ts";
 import { ERRNO, errnoText } from "../../linux/errno.ts";
 import { type Address, lastErrno, rawIoctl, viewOf } from "../../linux/libc.ts";
+import { COUNTER } from "../counters.ts";
 import { TenderError } from "../tender-error.ts";
 import type { Halt, Hypercalls } from "./hypercalls.ts";
 import { EXIT, KVM_RUN, RUN, getOneReg, getRegs } from "./kvm.ts";
@@ -29,8 +30,11 @@ export function mapRun(address: Address, size: number): DataView {
 /** Runs the guest to its end. `memorySize` tells a faulting address from a stray one. Throws TenderError. */
 export function runGuest(vcpu: Vcpu, hypercalls: Hypercalls, memorySize: number): Halt {
   const { fd, run } = vcpu;
+  const { counters } = hypercalls;
   for (;;) {
-    if (rawIoctl(fd, KVM_RUN, 0) !== 0) {
+    const result = rawIoctl(fd, KVM_RUN, 0);
+    counters[COUNTER.exits] = counters[COUNTER.exits]! + 1;
+    if (result !== 0) {
       const errno = lastErrno();
       if (errno === ERRNO.EINTR || errno === ERRNO.EAGAIN) continue;
       throw errno === ERRNO.EFAULT ? translationFault(vcpu) : unhandled(vcpu, `KVM_RUN: ${errnoText(errno)}`);

@@ -32,6 +32,7 @@ import {
 import { CFunction } from "bun:ffi";
 import type { User } from "../../linux/users.ts";
 import { encodeCommandLine } from "../command-line.ts";
+import { createCounters } from "../counters.ts";
 import { tapPort } from "../devices/port.ts";
 import { dropPrivileges, endWithParent } from "../privileges.ts";
 import { endOnSignals } from "../stop-signals.ts";
@@ -133,6 +134,7 @@ export function startHvt(start: HvtStart): never {
       capacity,
       isReadOnly: isReadOnly(hostFd),
     })),
+    createCounters(),
   );
   dropPrivileges(start.user);
   // After the change of user, which would undo it.

@@ -66,6 +66,7 @@ const sample = (more: Partial<StatsSample> = {}): StatsSample => ({
   dataPages: 4,
   vmExits: null,
   hypercalls: null,
+  tender: null,
   networks: [
     {
       device: "service",
