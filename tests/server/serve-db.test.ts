@@ -39,7 +39,7 @@ test("serve --db takes a backup as it is", async () => {
   const answer = await fetch(`${base}/api/v1/session`, {
     method: "POST",
     headers: { "content-type": "application/json", origin: base },
-    body: JSON.stringify({ name: "anna", password: PASSWORD }),
+    body: JSON.stringify({ user: "anna", password: PASSWORD }),
   });
   expect(answer.status).toBeLessThan(300);
   expect(output).not.toContain("not set up");
