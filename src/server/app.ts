@@ -4,6 +4,7 @@ import { authorise, checkTable } from "./access/authorise.ts";
 import type { Limits } from "./access/limits.ts";
 import { visitOf } from "./access/visit.ts";
 import { assetRoutes } from "./assets.ts";
+import { releaseRoutes } from "./routes/releases.ts";
 import type { ServerContext } from "./context.ts";
 import { deployPages } from "./pages/deploy-pages.tsx";
 import { gatePages } from "./pages/gate-pages.tsx";
@@ -38,6 +39,7 @@ export function createApp(context: ServerContext, limits: Limits) {
     .use(metricRoutes(context))
     .use(referenceRoutes(document))
     .use(assetRoutes())
+    .use(releaseRoutes(context))
     .use(gatePages(context, limits))
     .use(unikernelPages(context, document))
     .use(deployPages(context));

@@ -1,3 +1,4 @@
+import { lacks } from "../needs.ts";
 import { Database } from "bun:sqlite";
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
@@ -203,16 +204,18 @@ describe("a database that can't be written to", () => {
     expect(failure(read).code).toBe("old-schema");
   });
 
-  test.skipIf(isRoot)("is refused with the reason", () => {
+  test.skipIf(lacks(isRoot ? "root may do everything" : undefined))("is refused with the reason", () => {
     using scratch = new Scratch();
     open(scratch.file()).close();
     chmodSync(scratch.file(), 0o400);
     expect(failure(() => open(scratch.file())).code).toBe("not-permitted");
   });
 
-  test.skipIf(!isRoot)("is refused with the reason, on a read-only and on a full file system", () => {
-    using scratch = new Scratch();
-    const script = `
+  test.skipIf(lacks(isRoot ? undefined : "this needs root"))(
+    "is refused with the reason, on a read-only and on a full file system",
+    () => {
+      using scratch = new Scratch();
+      const script = `
       const { openDatabase, write } = await import(${JSON.stringify(join(import.meta.dir, "../../src/db/open.ts"))});
       const migrations = [${JSON.stringify(FIRST)}];
       const code = (action) => { try { action(); return "fine"; } catch (error) { return error.code; } };
@@ -223,15 +226,16 @@ describe("a database that can't be written to", () => {
         console.log(code(() => write(db, () => db.run("INSERT INTO item (text) VALUES (hex(randomblob(2000000)))"))));
         console.log(db.query("SELECT count(*) AS n FROM item").get().n, db.query("PRAGMA integrity_check").get().integrity_check);
       }`;
-    const inMount = (mount: string, kind: string) => {
-      const shell = `mount -t tmpfs ${mount} none "$1" && exec "$2" -e "$3" ${kind} "$1/robur.db"`;
-      const args = ["unshare", "-m", "sh", "-c", shell, "sh", scratch.path, process.execPath, script];
-      const { stdout, stderr } = Bun.spawnSync(args);
-      return stdout.toString() + stderr.toString();
-    };
-    expect(inMount("-o ro", "read-only")).toBe("read-only\n");
-    expect(inMount("-o size=1m", "full")).toBe("disk-full\n0 ok\n");
-  });
+      const inMount = (mount: string, kind: string) => {
+        const shell = `mount -t tmpfs ${mount} none "$1" && exec "$2" -e "$3" ${kind} "$1/robur.db"`;
+        const args = ["unshare", "-m", "sh", "-c", shell, "sh", scratch.path, process.execPath, script];
+        const { stdout, stderr } = Bun.spawnSync(args);
+        return stdout.toString() + stderr.toString();
+      };
+      expect(inMount("-o ro", "read-only")).toBe("read-only\n");
+      expect(inMount("-o size=1m", "full")).toBe("disk-full\n0 ok\n");
+    },
+  );
 });
 
 test("write() undoes everything when its action throws, and says what SQLite said", () => {

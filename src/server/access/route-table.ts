@@ -31,6 +31,13 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "GET /assets/:file": see("anybody"),
   "GET /favicon.ico": see("anybody"),
   "GET /robots.txt": see("anybody"),
+  "GET /install.sh": see("anybody"),
+  "GET /RELEASE": see("anybody"),
+  "GET /SHA256SUMS": see("anybody"),
+  "GET /SHA256SUMS.sig": see("anybody"),
+  "GET /robur-linux-x64.gz": see("anybody"),
+  "GET /robur-linux-arm64.gz": see("anybody"),
+  "GET /:version/:file": see("anybody"),
 
   "GET /api/v1/system": see("read"),
   "GET /api/v1/session": see("anybody"),
