@@ -1,10 +1,10 @@
 /** --block-ro: a file that guests may read, several at once, and none may write. */
 import { describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildGuest, compilerVersion } from "../guests/build.ts";
 import { lacks, needsKvm } from "../needs.ts";
-import { lockHolders } from "../../src/linux/lock-holders.ts";
+import { lockOnFile } from "../../src/linux/file-lock.ts";
 import { run, start, temporaryDirectory, until } from "../robur.ts";
 
 const noCompiler = compilerVersion() === undefined ? "gcc is not installed" : undefined;
@@ -32,7 +32,9 @@ describe.skipIf(lacks(noCompiler))("a block device for reading only", () => {
     // It reads for as long as it is let.
     const first = await start(reading("--block-ro", "op=read", "mb=1000000"));
     try {
-      await until("the first to have it", () => lockHolders(path).length > 0 || undefined);
+      const fd = openSync(path, "r");
+      await until("the first to have it", () => lockOnFile(fd));
+      closeSync(fd);
       expect((await run(reading("--block-ro", "op=read", "mb=4"))).code).toBe(0);
       const writer = await run(reading("--block", "op=read", "mb=4"));
       expect(writer.code).toBe(125);
