@@ -1,28 +1,20 @@
 /** Whether a unikernel may run: what the machine has, what its policies allow, and what others were promised. */
 import type { Database } from "bun:sqlite";
-import { write } from "../db/open.ts";
 import type { Policy, PolicyPath, PolicyView, Refusal, UnikernelConfig, UnikernelName } from "./api.ts";
 import { mayHaveProcess } from "./lifecycle.ts";
-import { ROOT_PATH, parsePath, pathOf } from "./names.ts";
+import { pathOf } from "./names.ts";
 import {
   type PolicyRules,
   type Usage,
   bindingPolicies,
   checkNewPolicy,
   checkUnikernel,
+  checkVolume,
   usedWithin,
 } from "./policies.ts";
+import { forgetPolicy, readPolicies, recordPolicy } from "./policy-records.ts";
 import { type Host, type Share, checkRoom, leastLoaded } from "./resources.ts";
 import type { Unit } from "./unit.ts";
-
-interface Row {
-  path: string;
-  unikernels: number;
-  memory_mb: number;
-  cpus: string;
-  block_mb: number | null;
-  bridges: string;
-}
 
 /** Who wants to run: a unikernel that isn't counted among the others. */
 export interface Candidate {
@@ -48,8 +40,7 @@ export class Admission {
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
-    const rows = options.db.query<Row, []>("SELECT * FROM policy ORDER BY path").all();
-    this.#policies = new Map(rows.map((row) => [row.path as PolicyPath, toPolicy(row)]));
+    this.#policies = readPolicies(options.db);
   }
 
   /** Whether it may run beside all others but `except`, the one that it replaces or is. Undefined: yes. */
@@ -62,8 +53,16 @@ export class Admission {
         this.#options.host,
         { memoryMb, cpus, target },
         others.map((unit) => this.#share(unit)),
-      ) ?? checkUnikernel(this.#policies, usageOf(name, config), others.map(usageOfUnit), this.#options.rules)
+      ) ??
+      checkUnikernel(this.#policies, usageOf(name, config), others.map(usageOfUnit), this.#options.rules) ??
+      this.#checkVolumes(candidate)
     );
+  }
+
+  /** Volumes that came by another way than through robur, such as adopted ones, may be more than is allowed. */
+  #checkVolumes({ name, config }: Candidate): Refusal | undefined {
+    if (config.blocks.length === 0) return undefined;
+    return checkVolume(this.#policies, pathOf(name), 0, this.#options.volumes(), this.#options.rules);
   }
 
   /** The processors for a start of one that was given none: one of those that its policies allow. */
@@ -106,39 +105,16 @@ export class Admission {
     const running = [...this.#options.units()].filter(isPromised).map(usageOfUnit);
     const refusal = checkNewPolicy(this.#policies, path, policy, running, this.#options.volumes());
     if (refusal !== undefined) return refusal;
-    const { db } = this.#options;
-    write(db, () =>
-      db
-        .query<unknown, (string | number | null)[]>("INSERT OR REPLACE INTO policy VALUES (?, ?, ?, ?, ?, ?)")
-        .run(
-          path,
-          policy.unikernels,
-          policy.memoryMb,
-          JSON.stringify(policy.cpus),
-          policy.blockMb,
-          JSON.stringify(policy.bridges),
-        ),
-    );
+    recordPolicy(this.#options.db, path, policy);
     this.#policies.set(path, policy);
     return undefined;
   }
 
   /** Throws DatabaseError. */
   remove(path: PolicyPath): void {
-    const { db } = this.#options;
-    write(db, () => db.query("DELETE FROM policy WHERE path = ?").run(path));
+    forgetPolicy(this.#options.db, path);
     this.#policies.delete(path);
   }
-}
-
-function toPolicy(row: Row): Policy {
-  return {
-    unikernels: row.unikernels,
-    memoryMb: row.memory_mb,
-    cpus: JSON.parse(row.cpus) as number[],
-    blockMb: row.block_mb,
-    bridges: JSON.parse(row.bridges) as string[],
-  };
 }
 
 /** What is to run keeps its share while it is down for a moment; what is being ended keeps it until it has. */
@@ -161,14 +137,4 @@ function usageOf(name: UnikernelName, { memoryMb, cpus, networks }: UnikernelCon
 
 function usageOfUnit({ record: { name, config, run } }: Unit): Usage {
   return usageOf(name, run?.config ?? config);
-}
-
-/** Volumes belong to the path that their name begins with. */
-export function volumesByPath(sizes: ReadonlyMap<string, number>): Map<PolicyPath, number> {
-  const byPath = new Map<PolicyPath, number>();
-  for (const [volume, size] of sizes) {
-    const path = parsePath(volume.slice(0, Math.max(0, volume.lastIndexOf(":")))) ?? ROOT_PATH;
-    byPath.set(path, (byPath.get(path) ?? 0) + size);
-  }
-  return byPath;
 }

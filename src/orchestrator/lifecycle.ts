@@ -8,15 +8,7 @@
  * not forgotten.
  */
 import type { EventKind, Exit, RestartPolicy, UnikernelState } from "./api.ts";
-import {
-  LONGEST_DELAY_MS,
-  LOOP_AFTER,
-  STABLE_MS,
-  backOff,
-  isArgumentError,
-  judgeExit,
-  sayExit,
-} from "./restart-rules.ts";
+import { LOOP_AFTER, STABLE_MS, backOff, isArgumentError, judgeExit, sayExit } from "./restart-rules.ts";
 
 /** What becomes of a unikernel whose process is being ended. `suspend`: the next server starts it again. */
 export type Afterwards = "stop" | "restart" | "remove" | "suspend";
@@ -346,10 +338,10 @@ function onRecovered(
         actions: [{ do: "signal", signal: "SIGTERM" }],
       };
     case "backing-off":
-      // The clock may have been set back while nobody was there.
+      // The clock may have been set back while nobody was there: it waits no longer than it would have from now.
       return same({
         ...state,
-        phase: { kind: "backing-off", until: Math.min(phase.until, now + LONGEST_DELAY_MS) },
+        phase: { kind: "backing-off", until: Math.min(phase.until, now + wait(state, context)) },
       });
     case "created":
     case "stopped":
@@ -367,6 +359,10 @@ function endedUnseen(state: Lifecycle, exit: Exit, context: LifecycleContext): S
   const judged = onExited(state, exit, Math.max(0, context.now - state.since), context);
   const { phase, failures, reason } = judged.state;
   return phase.kind === "backing-off" && failures === 1 ? launch(judged.state, reason, context.now) : judged;
+}
+
+function wait({ failures }: Lifecycle, { random }: LifecycleContext): number {
+  return backOff(Math.max(1, failures), random);
 }
 
 function adopted(state: Lifecycle, now: number): Step {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseError } from "../db/database-error.ts";
 import { errorLine } from "../lib/errors.ts";
 import { instanceOf } from "../network/names.ts";
-import { Admission, volumesByPath } from "./admission.ts";
+import { Admission } from "./admission.ts";
 import type {
   Actor,
   ConsoleItem,
@@ -33,12 +33,14 @@ import { ImageStore } from "./images.ts";
 import { initialLifecycle, mayHaveProcess } from "./lifecycle.ts";
 import { ROOT_PATH, isNameWithin, pathOf } from "./names.ts";
 import { conflict, notFound, ok, outside, refuse } from "./outcome.ts";
+import { USUAL_RULES } from "./policies.ts";
 import { policyMethods } from "./policy-methods.ts";
 import { readUnikernels } from "./records.ts";
 import { recover } from "./recover.ts";
 import { type Host, readHost } from "./resources.ts";
 import { StatsKeeper } from "./stats/keeper.ts";
 import { Supervisor } from "./supervisor.ts";
+import { volumesByPath } from "./volumes/limits.ts";
 import { type Unit, untilStep, viewOf } from "./unit.ts";
 
 export interface OrchestratorOptions {
@@ -135,19 +137,20 @@ class Facade implements OpenOrchestrator {
     this.#admission = new Admission({
       db,
       host: options.host ?? readHost(),
-      rules: { bindsChildren: options.policiesBindChildren ?? true },
+      rules: { bindsChildren: options.policiesBindChildren ?? USUAL_RULES.bindsChildren },
       units: () => this.#supervisor.units,
       targetOf: ({ record }) => this.#imageOf(record.image).target,
       volumes: () => volumesByPath(attachments.volumeSizes()),
     });
     this.policies = policyMethods(this.#admission, this.#supervisor);
+    // Before anything that would go on by itself: what can't be read is thrown from here.
+    for (const record of readUnikernels(db)) this.#supervisor.add(record, false);
     this.#stats = new StatsKeeper({
       db,
       units: () => this.#supervisor.units,
       intervalMs: options.statsIntervalMs ?? 10_000,
       now,
     });
-    for (const record of readUnikernels(db)) this.#supervisor.add(record, false);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.recovered = recover(this.#supervisor, instance, attachments, options.boot).finally(() => {
       // Whatever went wrong: they can be asked for.

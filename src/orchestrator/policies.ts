@@ -21,7 +21,10 @@ export interface PolicyRules {
   readonly bindsChildren: boolean;
 }
 
-type Policies = ReadonlyMap<PolicyPath, Policy>;
+export type Policies = ReadonlyMap<PolicyPath, Policy>;
+
+/** What holds unless somebody decides otherwise. */
+export const USUAL_RULES: PolicyRules = { bindsChildren: true };
 
 function isSubset<T>(inner: readonly T[], outer: readonly T[]): boolean {
   return inner.every((item) => outer.includes(item));
@@ -169,7 +172,10 @@ export function checkUnikernel(
   return undefined;
 }
 
-/** Whether a volume of `sizeMb` may be made in a path. Undefined: yes. */
+/**
+ * Whether a volume of `sizeMb` may be made in a path beside those that are there; of 0, whether those are not too much
+ * already. Undefined: yes.
+ */
 export function checkVolume(
   policies: Policies,
   path: PolicyPath,
@@ -178,7 +184,10 @@ export function checkVolume(
   rules: PolicyRules,
 ): Refusal | undefined {
   for (const [place, policy] of bindingPolicies(policies, path, rules)) {
-    const left = (policy.blockMb ?? 0) - usedWithin(place, [], volumes).blockMb;
+    if (policy.blockMb === null) {
+      return over(place, "block", `the policy of ${say(place)} allows no volumes`);
+    }
+    const left = policy.blockMb - usedWithin(place, [], volumes).blockMb;
     if (sizeMb > left) {
       return over(place, "block", `the policy of ${say(place)} leaves ${Math.max(0, left)} MiB for volumes`);
     }

@@ -2,6 +2,8 @@
  * What holds for every request, whatever its route: who asks, how often, from which site, how much; and for every
  * answer: the headers, the log, the audit log's outcome. No request reaches a route in another way.
  */
+import { DatabaseError } from "../db/database-error.ts";
+import { errorLine } from "../lib/errors.ts";
 import { authenticate, SESSION_COOKIE } from "./access/authenticate.ts";
 import { type Limits, limitKey, spend } from "./access/limits.ts";
 import { refuseOrigin } from "./access/origin-check.ts";
@@ -39,7 +41,7 @@ export function frontDoor(
       response = refuse(context, original, visit, error);
     }
     addHeaders(response.headers, visit.id);
-    if (visit.auditId !== undefined) recordOutcome(context.db, visit.auditId, response.status);
+    noteOutcome(context, visit, response.status);
     context.log("debug", `${original.method} ${new URL(original.url).pathname}`, {
       status: response.status,
       ms: Math.round(performance.now() - started),
@@ -48,6 +50,17 @@ export function frontDoor(
     });
     return response;
   };
+}
+
+/** What was done is done, and its answer is due: an outcome that can't be written goes to the log only. */
+function noteOutcome({ db, log }: ServerContext, { id, auditId }: Visit, status: number): void {
+  if (auditId === undefined) return;
+  try {
+    recordOutcome(db, auditId, status);
+  } catch (error) {
+    if (!(error instanceof DatabaseError)) throw error;
+    log("error", "the audit log lacks an outcome", { id, status, why: errorLine(error) });
+  }
 }
 
 function newVisit({ trustProxy }: ServerContext, request: Request, peer: Peer): Visit {

@@ -1,4 +1,5 @@
 /** The one place where an error becomes an answer. */
+import { explainSqlite } from "../db/database-error.ts";
 import type { Visit } from "./access/visit.ts";
 import type { ServerContext } from "./context.ts";
 import { problemJson, problemOf, wantsPage } from "./http/error-response.ts";
@@ -6,12 +7,13 @@ import { errorPage } from "./pages/error-page.tsx";
 
 /** The answer for an error: a page for browsers, JSON for all others. Faults go to the log. */
 export function refuse(
-  { log }: Pick<ServerContext, "log">,
+  { db, log }: Pick<ServerContext, "db" | "log">,
   request: Request,
   visit: Visit,
   error: unknown,
 ): Response {
-  const problem = problemOf(error);
+  // Reading meets damaged pages as well, and only writing has its words for them.
+  const problem = problemOf(explainSqlite(error, db.filename));
   if (problem.status >= 500 && problem.code !== "not-set-up") {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     log("error", text, { id: visit.id });

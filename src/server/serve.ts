@@ -3,6 +3,7 @@
  * at its end closes them in the other order. Unikernels go on running.
  */
 import { mkdirSync, realpathSync } from "node:fs";
+import { checkTables } from "../db/check-tables.ts";
 import { databasePath, openDatabase } from "../db/open.ts";
 import { lockForServer } from "../db/server-lock.ts";
 import { VERSION } from "../lib/version.ts";
@@ -18,6 +19,7 @@ import type { ServerContext } from "./context.ts";
 import { adminFromEnvironment, rememberListen, setupUrls } from "./first-start.ts";
 import { frontDoor } from "./front-door.ts";
 import { collectEvents, createBell, deliverHooks } from "./hooks/deliver.ts";
+import { pushStatistics } from "./influx.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
 import type { Log } from "./log.ts";
 
@@ -56,6 +58,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const lock = cleanup.use(lockForServer(path));
   const db = openDatabase(path, { server: lock });
   cleanup.defer(() => db.close());
+  checkTables(db);
   await adminFromEnvironment(db, environment, Date.now());
 
   const attachments = hostAttachments(db, dataDirectory);
@@ -88,6 +91,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   const work = Promise.all([
     collectEvents(context, stopping.signal),
     deliverHooks(context, bell, stopping.signal),
+    pushStatistics(context, stopping.signal),
     scheduleBackups(backups, stopping.signal),
   ]);
   work.catch((error: unknown) => log("error", "hooks stopped", { why: String(error) }));

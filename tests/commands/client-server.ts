@@ -64,7 +64,8 @@ export class TestServer implements AsyncDisposable {
       for await (const chunk of child.stderr) this.said += new TextDecoder().decode(chunk);
     })();
     this.address = await until("the server's address", () => {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended: ${this.said}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`the server ended: ${this.said}`);
       return /address=(http:\S+)/.exec(this.said)?.[1];
     });
     await until("the socket", () => existsSync(this.socket));

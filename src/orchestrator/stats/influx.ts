@@ -1,6 +1,7 @@
 /**
  * Statistics as albatross-influx writes them: the same measurements, tags and fields, `maxflt` included, which
- * dashboards depend on. One line each, without a time. Pure; `InfluxPush` is the connection.
+ * dashboards depend on. One line each, without a time. Pure; influx-push.ts is the
+ * connection.
  */
 import { writtenName, type UnikernelName, labelOf } from "../names.ts";
 import type { NetworkCounters, StatsSample } from "./sample.ts";
@@ -87,49 +88,4 @@ export function influxLines(name: UnikernelName, sample: StatsSample, keepPath =
     ...sample.networks.map((network) => interfaceLine(vm, network)),
   ];
   return lines.map((line) => `${line}\n`).join("");
-}
-
-export interface InfluxTarget {
-  readonly host: string;
-  /** Default: 8094, telegraf's socket listener. */
-  readonly port?: number;
-  readonly keepPath?: boolean;
-}
-
-const DEFAULT_PORT = 8094;
-const RECONNECT_MS = 5000;
-
-/**
- * Sends every round of samples to a listener until `signal`; a connection that is lost is made again, and what comes
- * meanwhile is not sent. `rounds` is `Orchestrator.stats.follow`.
- */
-export async function pushInflux(
-  target: InfluxTarget,
-  rounds: AsyncIterable<ReadonlyMap<UnikernelName, StatsSample>>,
-  signal: AbortSignal,
-): Promise<void> {
-  let socket: Bun.Socket | undefined;
-  let lastAttempt = -Infinity;
-  const lose = () => (socket = undefined);
-  const connect = async () => {
-    lastAttempt = performance.now();
-    try {
-      socket = await Bun.connect({
-        hostname: target.host,
-        port: target.port ?? DEFAULT_PORT,
-        socket: { data: () => undefined, close: lose, error: lose },
-      });
-    } catch (error) {
-      console.error(`robur: influx: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  };
-  for await (const round of rounds) {
-    if (signal.aborted) break;
-    if (socket === undefined && performance.now() - lastAttempt >= RECONNECT_MS) await connect();
-    let text = "";
-    for (const [name, sample] of round) text += influxLines(name, sample, target.keepPath ?? false);
-    // What the listener doesn't take now is dropped with the connection: the next round has newer figures.
-    if (socket !== undefined && text !== "" && socket.write(text) < Buffer.byteLength(text)) socket.end();
-  }
-  socket?.end();
 }

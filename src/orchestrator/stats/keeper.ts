@@ -1,7 +1,7 @@
 /** Looks at every running unikernel each ten seconds, keeps the last ten minutes here and the rest in the database. */
 import type { Database } from "bun:sqlite";
 import { readSmallFile } from "../../linux/libc.ts";
-import { findCounters } from "../../tender/counters.ts";
+import { findCounters } from "../../tender/read-counters.ts";
 import type { Actor, UnikernelId, UnikernelName } from "../api.ts";
 import { isNameWithin } from "../names.ts";
 import type { Unit } from "../unit.ts";

@@ -1,5 +1,5 @@
 /** Statistics in Prometheus's text format (exposition format 0.0.4). Pure. */
-import type { CallName, TenderCounters } from "../../tender/counters.ts";
+import type { CallName, TenderCounters } from "../../tender/counter-page.ts";
 import type { UnikernelName, UnikernelState } from "../api.ts";
 import type { StatsSample } from "./sample.ts";
 
@@ -166,7 +166,9 @@ const METRICS: readonly Metric[] = [
     type: "counter",
     help: "Calls of the guest to its tender",
     values: ofTender(({ calls }) =>
-      Object.entries(calls).map(([kind, count]) => [{ kind: WRITTEN_KIND[kind as CallName] }, count] as const),
+      Object.entries(calls).map(
+        ([kind, count]) => [{ kind: WRITTEN_KIND[kind as CallName] }, count] as const,
+      ),
     ),
   },
   {

@@ -1,6 +1,6 @@
 /** What is measured of a running unikernel. Counters count from the start of its process. */
 
-import type { TenderCounters } from "../../tender/counters.ts";
+import type { TenderCounters } from "../../tender/counter-page.ts";
 
 /** `raw` is each 10 s of the last ten minutes; minutes are kept for a day, hours for 30 days, days for a year. */
 export type Resolution = "raw" | "minute" | "hour" | "day";

@@ -1,7 +1,8 @@
 /** One look at one process. */
 import { KIB, MIB } from "../../lib/units.ts";
 import { readSmallFile } from "../../linux/libc.ts";
-import { readCounters, totalCalls } from "../../tender/counters.ts";
+import { totalCalls } from "../../tender/counter-page.ts";
+import { readCounters } from "../../tender/read-counters.ts";
 import type { NetworkView } from "../api.ts";
 import { type InterfaceFigures, parseIo, parseProcessStat, parseStatm, parseSwitches } from "./parse.ts";
 import type { StatsSample } from "./sample.ts";

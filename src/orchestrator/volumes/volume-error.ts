@@ -21,6 +21,8 @@ export type VolumeErrorCode =
   | "target"
   /** Making it smaller would cut data off, and nobody said that it may. */
   | "would-lose-data"
+  /** The policy of its path doesn't allow that much. */
+  | "over-policy"
   /** The user ended it; nothing was changed. */
   | "interrupted"
   | "failed";

@@ -29,6 +29,7 @@ import {
   ownPath,
   volumesDirectory,
 } from "./inventory.ts";
+import { checkLimit, limitOf } from "./limits.ts";
 import { placeFile, removeUnfinished, syncDirectory } from "./place-file.ts";
 import { forgetVolume, recordVolumes } from "./records.ts";
 import { type Source, volumeSource } from "./source.ts";
@@ -66,7 +67,7 @@ export function checkSize(size: number): number {
 
 /**
  * Makes a volume. What is shorter than the volume is followed by zeros. Throws VolumeError exists, bad-size,
- * too-large, disk-full, not-permitted, source, interrupted; there is no volume then.
+ * too-large, over-policy, disk-full, not-permitted, source, interrupted; there is no volume then.
  */
 export async function createVolume(
   room: VolumeRoom,
@@ -82,6 +83,8 @@ export async function createVolume(
     throw exists(name);
   const hint = (wanted: number) => `--size ${wanted}B`;
   checkFits(source, size, hint);
+  const known = size ?? source?.size;
+  if (known !== undefined) checkLimit(room, name, known);
   const path = ownPath(name);
   const absolute = absolutePath(room.dataDirectory, path);
   const created = await explainingIo(`can't make volume ${name}`, absolute, async () => {
@@ -89,7 +92,14 @@ export async function createVolume(
     removeUnfinished(dirname(absolute));
     return placeFile(absolute, "new", async (fd) => {
       if (source === undefined) return setSize(fd, size!);
-      const length = await writeSource(source, fd, size ?? SIZE_MAX, hint, work);
+      // What comes without end, or is too much for the policy, is seen as it comes.
+      const most = known === undefined ? Math.min(limitOf(room, name), SIZE_MAX) : (size ?? SIZE_MAX);
+      const length = await writeSource(source, fd, most, hint, work).catch((error: unknown) => {
+        if (known === undefined && error instanceof VolumeError && error.code === "too-large") {
+          checkLimit(room, name, most + 1);
+        }
+        throw error;
+      });
       return setSize(fd, size ?? wholeSectors(length, source));
     });
   }).catch((error: unknown) => {
@@ -173,7 +183,7 @@ export async function planResize(
 
 /**
  * Makes a volume larger, by zeros at its end, or smaller. Throws VolumeError missing, in-use, bad-size, too-large,
- * not-permitted, and would-lose-data for a smaller one unless `mayShrink`.
+ * not-permitted, over-policy, and would-lose-data for a smaller one unless `mayShrink`.
  */
 export async function resizeVolume(
   room: VolumeRoom,
@@ -194,6 +204,7 @@ export async function resizeVolume(
         },
       );
     }
+    if (size > old) checkLimit(room, name, size);
     await explainingIo(`can't resize volume ${name}`, volume.path, async () => {
       ftruncateSync(fd, size);
       fsyncSync(fd);

@@ -9,6 +9,7 @@ import { COMMIT, VERSION } from "../../lib/version.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError, notFound } from "../http/http-error.ts";
+import { INFLUX, parseInflux } from "../influx.ts";
 import { listSettings, removeSetting, writeSetting } from "../settings.ts";
 import { actorFor, granted, pathIn } from "./ask.ts";
 import { Policy } from "./schemas.ts";
@@ -29,6 +30,7 @@ export function systemRoutes(context: ServerContext) {
     .put(
       "/settings/:key",
       ({ params, body }) => {
+        checkSetting(params.key, body.value);
         if (params.key === "backup") writeBackupSettings(db, parseBackupSettings(body.value, context.now()));
         else writeSetting(db, params.key, body.value);
         return { key: params.key, value: body.value };
@@ -61,6 +63,13 @@ export function systemRoutes(context: ServerContext) {
     .get("/volumes", ({ request }) => ({ volumes: listVolumes(db, visitOf(request).principal.path) }), {
       detail: { tags, summary: "Volumes" },
     });
+}
+
+/** Refuses what nobody could read. Keys that are not known here are for those who read them. Throws HttpError. */
+function checkSetting(key: string, value: unknown): void {
+  const parsed = key === INFLUX ? parseInflux(value) : undefined;
+  if (typeof parsed === "string")
+    throw new HttpError(422, "invalid-setting", `the setting ${key}: ${parsed}`);
 }
 
 /** What the machine has, in bytes. */

@@ -15,7 +15,7 @@ import {
   preadInto,
   pwriteFrom,
 } from "../../linux/libc.ts";
-import { COUNTER } from "../counters.ts";
+import { COUNTER } from "../counter-page.ts";
 import { type NetPort, writeConsole } from "../devices/port.ts";
 import { TenderError } from "../tender-error.ts";
 import type { GuestMemory } from "./guest-memory.ts";

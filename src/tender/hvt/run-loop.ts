@@ -5,7 +5,7 @@
 import { HOST_ARCHITECTURE } from "../../lib/architecture.ts";
 import { ERRNO, errnoText } from "../../linux/errno.ts";
 import { type Address, lastErrno, rawIoctl, viewOf } from "../../linux/libc.ts";
-import { COUNTER } from "../counters.ts";
+import { COUNTER } from "../counter-page.ts";
 import { TenderError } from "../tender-error.ts";
 import type { Halt, Hypercalls } from "./hypercalls.ts";
 import { EXIT, KVM_RUN, RUN, getOneReg, getRegs } from "./kvm.ts";

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { influxLines, pushInflux } from "../../../src/orchestrator/stats/influx.ts";
+import { type InfluxTarget, pushInflux } from "../../../src/orchestrator/stats/influx-push.ts";
+import { influxLines } from "../../../src/orchestrator/stats/influx.ts";
 import {
   parseIo,
   parseNetDev,
@@ -154,7 +155,10 @@ test("running unikernels are measured, followed, pushed and rolled up", async ()
   const { unikernel } = await lab.run("flood", "flood", { args: [] });
   const stop = new AbortController();
   const rounds = lab.orchestrator.stats.follow(ADMIN, stop.signal);
-  const pushing = pushInflux({ host: "127.0.0.1", port: listener.port }, rounds, stop.signal);
+  const target: InfluxTarget = { host: "127.0.0.1", port: listener.port };
+  const pushing = pushInflux({
+    ...{ rounds, signal: stop.signal, target: () => target, report: () => undefined },
+  });
   await until(
     "a figure of its work",
     () => (lab.orchestrator.stats.latest(ADMIN).get(name("flood"))?.cpu ?? 0) > 0,
@@ -177,4 +181,85 @@ test("running unikernels are measured, followed, pushed and rolled up", async ()
     value(lab.orchestrator.stats.series(ADMIN, name("flood"), { resolution: "day" })).points.length,
   ).toBe(1);
   expect(value(lab.orchestrator.inspect(ADMIN, name("flood"))).pid).toBe(unikernel.pid);
+});
+
+test("a hvt guest's hypercalls and block requests are counted, and die with its process", async () => {
+  await using lab = makeLab({ statsIntervalMs: 20 });
+  await lab.run("ticks", "tick", { args: ["every=1"], memoryMb: 32 }, "hvt");
+  const latest = () => lab.orchestrator.stats.latest(ADMIN).get(name("ticks"));
+  const first = await until("counts", () => latest()?.tender ?? undefined);
+  expect(first.calls.puts).toBeGreaterThan(0);
+  expect(first.blockRead).toEqual({ requests: 0, bytes: 0 });
+  await until("more of them", () => (latest()?.tender?.calls.puts ?? 0) > first.calls.puts + 5);
+  expect(latest()!.vmExits).toBeGreaterThanOrEqual(latest()!.hypercalls!);
+  const before = latest()!;
+  value(await lab.orchestrator.restart(ADMIN, name("ticks")));
+  const again = await until("counts of the next process", () => {
+    const sample = latest();
+    return sample !== undefined && sample.startedAt !== before.startedAt && sample.tender !== null && sample;
+  });
+  expect(again.tender!.calls.walltime).toBe(0);
+  const prometheus = lab.orchestrator.stats.prometheus();
+  expect(prometheus).toContain('robur_unikernel_hypercalls_total{name="ticks",kind="puts"}');
+  expect(prometheus).toContain('robur_unikernel_block_bytes_total{name="ticks",kind="read"} 0\n');
+});
+
+test("pushing goes on when the listener comes back, changes its address, or is taken away", async () => {
+  let count = 0;
+  const said: string[] = [];
+  const stop = new AbortController();
+  const listen = (port: number) => {
+    const sockets = new Set<Bun.Socket>();
+    let text = "";
+    const listener = Bun.listen({
+      hostname: "127.0.0.1",
+      port,
+      socket: {
+        open: (socket) => void sockets.add(socket),
+        close: (socket) => void sockets.delete(socket),
+        data: (_socket, data) => void (text += data.toString()),
+      },
+    });
+    return {
+      port: listener.port,
+      lines: () => text,
+      isQuiet: () => sockets.size === 0,
+      end() {
+        listener.stop(true);
+        for (const socket of sockets) socket.terminate();
+      },
+    };
+  };
+  async function* rounds() {
+    while (!stop.signal.aborted) {
+      await Bun.sleep(2);
+      count += 1;
+      yield new Map([[name("a"), sample()]]);
+    }
+  }
+  const first = listen(0);
+  let target: InfluxTarget | undefined = { host: "127.0.0.1", port: first.port };
+  const report = (level: string) => void said.push(level);
+  const pushing = pushInflux({
+    ...{ rounds: rounds(), signal: stop.signal, report, pauseMs: 4 },
+    target: () => target,
+  });
+  await until("the first lines", () => first.lines().includes("kinfo_mem,vm=a "));
+  first.end();
+  await until("the loss to be told", () => said.includes("warning"));
+  const rounded = count;
+  await until("rounds without anybody", () => count > rounded + 5);
+  const second = listen(first.port);
+  await until("lines after the loss", () => second.lines().includes("kinfo_mem,vm=a "));
+  expect(said).toEqual(["warning", "info"]);
+  const third = listen(0);
+  target = { host: "127.0.0.1", port: third.port, keepPath: true };
+  await until("lines at the other place", () => third.lines().includes("kinfo_mem,vm=:a "));
+  await until("the end of the old connection", second.isQuiet);
+  target = undefined;
+  await until("no connection", third.isQuiet);
+  stop.abort();
+  await pushing;
+  second.end();
+  third.end();
 });
