@@ -1,7 +1,9 @@
-// How long it takes from create to the guest's first byte on its console, and to the answer, warm: one line a target.
-import { statSync } from "node:fs";
+// How long the compiled server takes from a request to create until the guest's first byte is on its console, and to
+// its answer, warm: one line a target. The client is this process, on the server's Unix socket.
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { ADMIN, makeLab, name, value } from "../orchestrator/lab.ts";
+import { TestServer } from "../commands/client-server.ts";
+import { buildGuest } from "../guests/build.ts";
 
 const ROUNDS = 30;
 
@@ -9,23 +11,45 @@ function quantile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) * share)]!;
 }
 
+async function ask<T>(
+  server: TestServer,
+  method: string,
+  path: string,
+  body?: string | Uint8Array<ArrayBuffer>,
+): Promise<T> {
+  const type = typeof body === "string" ? "application/json" : "application/octet-stream";
+  const init = body === undefined ? {} : { body, headers: { "content-type": type } };
+  const answer = await fetch(`http://robur/api/v1/${path}`, { method, unix: server.socket, ...init });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return (await answer.json()) as T;
+}
+
+/** Whether there is another log than those before, with something in it. */
+function hasNewLog(directory: string, before: ReadonlySet<string>): boolean {
+  const added = readdirSync(directory).filter((name) => name.endsWith(".log") && !before.has(name));
+  return added.some((name) => (statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0) > 0);
+}
+
 async function measure(target: "spt" | "hvt"): Promise<string> {
-  await using lab = makeLab();
-  await lab.run("warm", "hello", {}, target);
-  const image = await lab.put("hello", target);
+  await using server = await TestServer.start();
+  const bytes = readFileSync(await buildGuest("hello", target));
+  const { sha256: image } = await ask<{ sha256: string }>(server, "POST", "images", bytes);
+  const config = { memoryMb: 8, addName: false, restart: { kind: "no" } };
+  const create = (name: string) =>
+    ask(server, "POST", "unikernels", JSON.stringify({ name, image, config, start: true, wait: "started" }));
+  await create("warm");
+  const consoles = join(server.data, "consoles");
   const first: number[] = [];
   const answered: number[] = [];
   for (let i = 0; i < ROUNDS; i++) {
+    const before = new Set(readdirSync(consoles));
     const started = performance.now();
-    const config = { memoryMb: 8, addName: false, restart: { kind: "no" } as const };
-    const creating = lab.orchestrator.create(ADMIN, { name: name(`u${i}`), image, config });
-    const { id } = value(lab.orchestrator.inspect(ADMIN, name(`u${i}`)));
-    const log = join(lab.directory, "consoles", `${id}.log`);
-    while ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) === 0) await Bun.sleep(0);
+    const creating = create(`u${i}`);
+    while (!hasNewLog(consoles, before)) await Bun.sleep(0);
     first.push(performance.now() - started);
-    value(await creating);
+    await creating;
     answered.push(performance.now() - started);
-    value(await lab.orchestrator.remove(ADMIN, name(`u${i}`), { force: true }));
+    await ask(server, "DELETE", `unikernels/u${i}?force=true`);
   }
   const text = (values: readonly number[]) =>
     `median ${quantile(values, 0.5).toFixed(1)} ms, 95 % ${quantile(values, 0.95).toFixed(1)} ms`;

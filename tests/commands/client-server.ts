@@ -18,7 +18,7 @@ export interface TestServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: a new one. */
   readonly data?: string;
-  /** Its unikernels go on running when it is stopped. */
+  /** Its unikernels go on running when it is stopped, and at the end: whoever wants that removes them. */
   readonly leavesUnikernels?: boolean;
 }
 
@@ -49,8 +49,13 @@ export class TestServer implements AsyncDisposable {
     return this.#child?.pid ?? 0;
   }
 
-  /** Starts it; again, after `down` or `kill`, on the same data. */
+  get #isUp(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Starts it unless it runs; again, after `down` or `kill`, on the same data. */
   async up(): Promise<void> {
+    if (this.#isUp) return;
     const args = ["serve", "--data-dir", this.data, "--socket", this.socket, "--listen", "127.0.0.1:0"];
     const { under = [], env, leavesUnikernels = false } = this.#options;
     if (!leavesUnikernels) args.push("--stop-unikernels");
@@ -104,9 +109,9 @@ export class TestServer implements AsyncDisposable {
     return stdout;
   }
 
-  /** Ended, and its unikernels with it. */
+  /** Ended, in order: whatever was killed comes back first. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child?.exitCode !== null || this.#child.signalCode !== null) await this.up();
+    await this.up();
     await this.down();
   }
 }

@@ -1,4 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, realpathSync, symlinkSync } from "node:fs";
+import { until } from "../robur.ts";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, realpathSync, symlinkSync } from "node:fs";
 import { describe, expect, test } from "bun:test";
 import { fakeRobur, PATH_SHELLS, Sandbox, SHELLS } from "./sandbox.ts";
 
@@ -167,6 +168,8 @@ describe.each(SHELLS)("--purge, under %s", (shell) => {
     box.write("home/.local/bin/robur", sleep);
     const running = Bun.spawn(box.unprivileged([box.target, "60"]));
     try {
+      // It is setpriv's process until that has started the file, which is about to be replaced.
+      await until("the start", () => readlinkSync(`/proc/${running.pid}/exe`) === box.target);
       for (const content of [sleep, fakeRobur("0.2.0")]) {
         box.write("home/.local/bin/robur", content);
         const { status, stderr } = await box.install(["--uninstall", "--purge", "--yes"]);

@@ -11,11 +11,9 @@ setDefaultTimeout(120_000);
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await TestServer.start({ leavesUnikernels: true });
+  server = await TestServer.start();
 });
 afterAll(async () => {
-  await server.up().catch(() => undefined);
-  await server.robur(["rm", "--force", "counted", "native"]);
   await server[Symbol.asyncDispose]();
 });
 
