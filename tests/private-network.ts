@@ -16,6 +16,9 @@ export interface TapOptions {
   down?: boolean;
 }
 
+/** The share of a flood that is answered at least, by a guest that then says that it has answered all it should. */
+export const NEARLY_ALL = 0.99;
+
 export class Network implements AsyncDisposable {
   readonly #holder: Bun.Subprocess;
 
@@ -78,7 +81,11 @@ export class Network implements AsyncDisposable {
     if (down !== true) this.must("ip", "link", "set", name, "up");
   }
 
-  /** Floods `address` with pings and answers how many replies came. Throws for a damaged one. */
+  /**
+   * Floods `address` with pings and answers how many replies came. Throws for a damaged one. On a busy machine a
+   * reply can come after ping has sent its next request, which a guest that stops after `count` replies counts as
+   * one of them: see NEARLY_ALL.
+   */
   async ping(address: string, count: number, ...options: string[]): Promise<number> {
     const command = [
       "ping",

@@ -3,7 +3,7 @@ import { afterAll, beforeEach, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { compilerVersion } from "../../guests/build.ts";
 import { KVM_IS_PARAVIRTUAL, lacks, needsCommands, needsKvm, needsNetwork } from "../../needs.ts";
-import { Network } from "../../private-network.ts";
+import { NEARLY_ALL, Network } from "../../private-network.ts";
 import { until } from "../../robur.ts";
 import { type BootOptions, TENDERS, type Tender, boot, startGuest } from "./guest.ts";
 
@@ -65,7 +65,7 @@ for (const tender of TENDERS) {
         args: [`limit=${PINGS}`],
       });
       await guest.readUntil("address 10.0.0.2");
-      expect(await network.ping("10.0.0.2", PINGS)).toBe(PINGS);
+      expect(await network.ping("10.0.0.2", PINGS)).toBeGreaterThanOrEqual(PINGS * NEARLY_ALL);
       const { code, stdout, stderr } = await guest.end();
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout).toContain("SUCCESS");
@@ -79,7 +79,7 @@ for (const tender of TENDERS) {
       await guest.readUntil("service1: MAC");
       const half = PINGS / 2;
       const replies = await Promise.all([network.ping("10.0.0.2", half), network.ping("10.1.0.2", half)]);
-      expect(replies).toEqual([half, half]);
+      expect(Math.min(...replies)).toBeGreaterThanOrEqual(half * NEARLY_ALL);
       const { code, stdout } = await guest.end();
       expect(code).toBe(0);
       expect(stdout).toContain("SUCCESS");
@@ -95,7 +95,8 @@ for (const tender of TENDERS) {
       });
       await guest.readUntil(`MTU ${JUMBO}`);
       const size = String(JUMBO - 28);
-      expect(await network.ping("10.2.0.2", 50, "-s", size, "-M", "do", "-p", "deadbeef")).toBe(50);
+      const replies = await network.ping("10.2.0.2", 50, "-s", size, "-M", "do", "-p", "deadbeef");
+      expect(replies).toBeGreaterThanOrEqual(49);
       expect((await guest.end()).code).toBe(0);
     });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { buildGuest } from "../../guests/build.ts";
 import { lacks, needsNetwork } from "../../needs.ts";
-import { Network } from "../../private-network.ts";
+import { NEARLY_ALL, Network } from "../../private-network.ts";
 import { needsSptGuests } from "./needs.ts";
 import { untilOutput, readOutput, startSolo5Spt } from "./start.ts";
 
@@ -27,7 +27,8 @@ describe.skipIf(cannotRun).each(["exec", "spawn"] as const)(
       const guest = await start(network, "net", ["--net:service0=tap0"], ["limit=20000"]);
       await untilOutput(guest, "10.0.0.2");
       // The pattern makes ping compare every answer with its question.
-      expect(await network.ping("10.0.0.2", 20_000, "-p", "deadbeef")).toBe(20_000);
+      const replies = await network.ping("10.0.0.2", 20_000, "-p", "deadbeef");
+      expect(replies).toBeGreaterThanOrEqual(20_000 * NEARLY_ALL);
       expect([await readOutput(guest, () => false), await guest.exited]).toEqual([
         expect.stringContaining("SUCCESS"),
         0,
@@ -43,7 +44,9 @@ describe.skipIf(cannotRun).each(["exec", "spawn"] as const)(
       const said = await untilOutput(guest, "10.1.0.2");
       expect(said).toContain("02:00:00:00:00:01");
       const floods = ["10.0.0.2", "10.1.0.2"].map((address) => network.ping(address, 5000));
-      expect(await Promise.all(floods)).toEqual([5000, 5000]);
+      for (const replies of await Promise.all(floods)) {
+        expect(replies).toBeGreaterThanOrEqual(5000 * NEARLY_ALL);
+      }
       expect([await readOutput(guest, () => false), await guest.exited]).toEqual([
         expect.stringContaining("SUCCESS"),
         0,
