@@ -3,8 +3,8 @@
  *
  * Each test file runs in a process of its own, so that one that crashes or hangs costs its own tests only. As many
  * run at once as there are processors; a file whose first lines contain `@alone` measures time, or uses the whole
- * machine, and has it for itself. A file that fails is run once more alone, and said to. The last line printed is `N passed, N failed`, with `, N skipped` behind it where
- * tests were left out.
+ * machine, and has it for itself. A file that fails is run once more alone, and that is said. The last line printed
+ * is `N passed, N failed`, with `, N skipped` behind it where tests were left out.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
