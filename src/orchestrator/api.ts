@@ -7,19 +7,18 @@
  * not-found, not forbidden.
  */
 import type { ConsoleCursor, ConsoleItem, ConsoleLine, ConsolePage, ConsoleQuery } from "./console/line.ts";
+import type { Sha256 } from "../lib/sha256.ts";
 import type { PolicyPath, UnikernelName } from "./names.ts";
 import type { Resolution, StatsSample, StatsSeries } from "./stats/sample.ts";
 
 export type { ConsoleCursor, ConsoleItem, ConsoleLine, ConsolePage, ConsoleQuery };
-export type { PolicyPath, UnikernelName };
+export type { PolicyPath, Sha256, UnikernelName };
 export type { Resolution, StatsSample, StatsSeries };
 
 declare const brand: unique symbol;
 
 /** Stays the same for a unikernel's life, through renames. */
 export type UnikernelId = string & { readonly [brand]: "UnikernelId" };
-/** 64 hexadecimal digits in lower case. */
-export type Sha256 = string & { readonly [brand]: "Sha256" };
 
 /* ---- who ---- */
 

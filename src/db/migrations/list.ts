@@ -8,6 +8,8 @@ import base from "./0001_base.sql" with { type: "text" };
 import networks from "./0002_networks.sql" with { type: "text" };
 import unikernels from "./0003_unikernels.sql" with { type: "text" };
 import users from "./0004_users.sql" with { type: "text" };
+import store from "./0005_store.sql" with { type: "text" };
+import builds from "./0006_builds.sql" with { type: "text" };
 
 export interface Migration {
   /** 1, 2, 3, … without gaps: the number that its file begins with. */
@@ -21,4 +23,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 2, name: "networks", sql: networks },
   { number: 3, name: "unikernels", sql: unikernels },
   { number: 4, name: "users", sql: users },
+  { number: 5, name: "store", sql: store },
+  { number: 6, name: "builds", sql: builds },
 ];
