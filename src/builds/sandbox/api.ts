@@ -1,0 +1,70 @@
+/**
+ * Where a job runs: a fresh root file system and fresh namespaces, whose paths inside are always the same. Who asks for
+ * one starts its command line on a pseudo-terminal, and takes its output from the host's side.
+ */
+import type { Platform } from "../../store/api.ts";
+
+/** What a job may use. Undefined members: no limit. */
+export interface JobLimits {
+  readonly memoryMb: number | undefined;
+  /** Processors, also in parts: 1.5. */
+  readonly cpus: number | undefined;
+  readonly processes: number | undefined;
+  /** For everything that it writes. */
+  readonly diskMb: number | undefined;
+}
+
+/** `none`, the hosts that it may reach, or everything. */
+export type JobNetwork =
+  | { readonly kind: "none" }
+  | { readonly kind: "hosts"; readonly hosts: readonly string[] }
+  | { readonly kind: "all" };
+
+export interface SandboxWish {
+  readonly platform: Platform;
+  /** Becomes script.sh in the job's directory, and is what runs. */
+  readonly script: Uint8Array;
+  /** Beside it: names without directories. */
+  readonly files: readonly { readonly name: string; readonly content: Uint8Array }[];
+  readonly network: JobNetwork;
+  readonly limits: JobLimits;
+}
+
+/** What the sandbox was made of, for the record. */
+export interface SandboxOrigin {
+  /** `bwrap`, `docker`, `podman`, or `unsafe`: none. */
+  readonly kind: "bwrap" | "docker" | "podman" | "unsafe";
+  /** SHA-256 over the root file system's sorted package list; undefined without one. */
+  readonly packagesSha256: string | undefined;
+  readonly description: string;
+}
+
+/** One prepared sandbox. Disposing of it leaves no process, mount or file of it, unless it was kept. */
+export interface Sandbox extends AsyncDisposable {
+  /** Start this, with exactly this environment. It ends when the script has ended. */
+  readonly argv: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string>>;
+  /** The host's path of the job's directory, where the output is found. Nothing in it is to be trusted: links least. */
+  readonly directory: string;
+  readonly origin: SandboxOrigin;
+  /** Ends every process in it at once; `argv` ends then. */
+  kill(): Promise<void>;
+  /** Keeps it for `robur build shell` when it is disposed of. The answer names it. */
+  keep(build: string): Promise<void>;
+}
+
+/** Makes sandboxes; one a worker. */
+export interface Sandboxes {
+  /** Throws SandboxError: no-sandbox, unknown-platform, no-root-file-system, disk-full, failed. */
+  prepare(wish: SandboxWish): Promise<Sandbox>;
+  /** The command line and environment of a shell in a kept sandbox; undefined when there is none of that build. */
+  shell(build: string): Promise<
+    | {
+        readonly argv: readonly [string, ...string[]];
+        readonly environment: Readonly<Record<string, string>>;
+      }
+    | undefined
+  >;
+  /** Removes what sandboxes of dead workers left: processes, mounts, files; and kept ones older than `keptMs`. */
+  sweep(keptMs: number): Promise<void>;
+}
