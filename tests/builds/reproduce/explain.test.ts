@@ -1,0 +1,153 @@
+import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { pack } from "tar-stream";
+import { sha256Of } from "../../../src/lib/sha256.ts";
+import { bytesSource } from "../../../src/image/source.ts";
+import { readMembers } from "../../../src/builds/reproduce/archive-members.ts";
+import { explainDifference, formatExplanation } from "../../../src/builds/reproduce/explain.ts";
+import { compareOutputs, verdictOn } from "../../../src/builds/reproduce/outputs.ts";
+import { lacks, needsCommands } from "../../needs.ts";
+import { temporaryDirectory } from "../../robur.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const source = (content: string | Uint8Array) =>
+  bytesSource(typeof content === "string" ? bytes(content) : content);
+const file = (path: string, content: string) => ({ path, size: content.length, sha256: sha256Of(content) });
+
+async function tar(members: Readonly<Record<string, string>>, mtime = 0): Promise<Uint8Array> {
+  const archive = pack();
+  for (const [name, content] of Object.entries(members))
+    archive.entry({ name, mtime: new Date(mtime) }, content);
+  archive.finalize();
+  const parts: Uint8Array[] = [];
+  for await (const part of archive as AsyncIterable<Uint8Array>) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function ar(members: Readonly<Record<string, Uint8Array>>): Uint8Array {
+  const parts: Uint8Array[] = [bytes("!<arch>\n")];
+  for (const [name, content] of Object.entries(members)) {
+    const head = `${name.padEnd(16)}${"0".padEnd(12)}${"0".padEnd(6)}${"0".padEnd(6)}${"100644".padEnd(8)}${String(content.length).padEnd(10)}\`\n`;
+    parts.push(bytes(head), content, new Uint8Array(content.length % 2));
+  }
+  return Buffer.concat(parts);
+}
+
+describe("the verdict", () => {
+  const original = [file("bin/a", "1"), file("opam-switch", "x"), file("a.build-hashes", "y")];
+
+  test("is GOOD when all results are the same, whatever the inputs are", () => {
+    const files = compareOutputs(original, [file("bin/a", "1"), file("opam-switch", "other")]);
+    expect(files).toEqual([{ path: "bin/a", state: "same", sha256: sha256Of("1") }]);
+    expect(verdictOn(files)).toBe("GOOD");
+  });
+
+  test("is BAD when one differs, is missing or is new", () => {
+    expect(verdictOn(compareOutputs(original, [file("bin/a", "2")]))).toBe("BAD");
+    expect(verdictOn(compareOutputs(original, []))).toBe("BAD");
+    expect(verdictOn(compareOutputs(original, [file("bin/a", "1"), file("bin/b", "2")]))).toBe("BAD");
+    expect(compareOutputs(original, [file("bin/b", "2")]).map(({ state }) => state)).toEqual([
+      "missing",
+      "new",
+    ]);
+  });
+
+  test("is UNKNOWN when there was nothing to compare", () => {
+    expect(verdictOn(compareOutputs([file("opam-switch", "x")], [file("bin/b", "2")]))).toBe("UNKNOWN");
+    expect(verdictOn([])).toBe("UNKNOWN");
+  });
+});
+
+describe("the explanation", () => {
+  test("of a text names the line", async () => {
+    const found = await explainDifference("a.txt", source("one\ntwo\nthree\n"), source("one\n2\nthree\n"));
+    expect(found.kind).toBe("text");
+    expect(found.findings).toContain('line 2: "two" is "2" now');
+    const longer = await explainDifference("a.txt", source("one"), source("one\ntwo"));
+    expect(longer.findings).toContain('line 2: nothing is "two" now');
+  });
+
+  test("of bytes says where they part and which strings only one has", async () => {
+    const make = (date: string) =>
+      Buffer.concat([Uint8Array.of(0, 1, 2, 3), bytes(date), Uint8Array.of(0, 9)]);
+    const found = await explainDifference(
+      "blob",
+      source(make("built 2026-11-25 04:00")),
+      source(make("built 2026-11-26 05:00")),
+    );
+    expect(found.kind).toBe("bytes");
+    expect(found.first?.offset).toBe(4 + "built 2026-11-2".length);
+    expect(found.strings).toEqual({ left: ["built 2026-11-25 04:00"], right: ["built 2026-11-26 05:00"] });
+    expect(formatExplanation(found).join("\n")).toContain("- built 2026-11-25 04:00");
+  });
+
+  test("of a package goes down to the member that differs", async () => {
+    const deb = async (content: string) =>
+      ar({
+        "debian-binary": bytes("2.0\n"),
+        "data.tar.gz": gzipSync(await tar({ "./usr/bin/hello": content })),
+      });
+    const found = await explainDifference(
+      "bin/hello.deb",
+      source(await deb("one\n")),
+      source(await deb("two\n")),
+    );
+    expect(found.kind).toBe("archive");
+    expect(found.members[0]?.path).toBe("bin/hello.deb: data.tar.gz");
+    expect(found.members[0]?.members[0]).toMatchObject({
+      path: "bin/hello.deb: data.tar.gz: ./usr/bin/hello",
+      findings: ['line 1: "one" is "two" now'],
+    });
+  });
+
+  test("of archives whose members are the same names times, order and packing", async () => {
+    const at = async (mtime: number) => source(await tar({ a: "1" }, mtime));
+    const times = await explainDifference("x.tar", await at(0), await at(86_400_000));
+    expect(times.findings).toEqual([
+      "member a: its mtime 1970-01-01T00:00:00.000Z is 1970-01-02T00:00:00.000Z now",
+    ]);
+    const order = await explainDifference(
+      "x.tar",
+      source(await tar({ a: "1", b: "2" })),
+      source(await tar({ b: "2", a: "1" })),
+    );
+    expect(order.findings).toEqual(["the members are in another order"]);
+    const plain = await tar({ a: "1".repeat(5000) });
+    const packing = await explainDifference(
+      "x.tar.gz",
+      source(gzipSync(plain, { level: 9 })),
+      source(gzipSync(plain, { level: 0 })),
+    );
+    expect(packing.findings).toEqual(["the members are the same, their packing differs"]);
+  });
+
+  test("takes a damaged archive for bytes, and never looks into a bomb", async () => {
+    const good = gzipSync(await tar({ a: "1" }));
+    const found = await explainDifference("x", source(good), source(good.subarray(0, good.length - 12)));
+    expect(found.kind).toBe("bytes");
+    const bomb = gzipSync(new Uint8Array(300 * 1024 * 1024));
+    await expect(readMembers(bomb)).rejects.toThrow("too large to look into");
+    const lying = Buffer.from(ar({ a: bytes("x") }));
+    lying.write("999999999 ", 8 + 48, "latin1");
+    await expect(readMembers(lying)).rejects.toThrow("damaged");
+  });
+
+  test.skipIf(lacks(needsCommands("gcc")))("of a program names the section and the date in it", async () => {
+    const directory = temporaryDirectory();
+    const build = async (date: string) => {
+      const [code, program] = [join(directory, `${date}.c`), join(directory, date)];
+      writeFileSync(code, `#include <stdio.h>\nint main(void) { return puts("made on ${date}") < 0; }\n`);
+      // The file's name must not be what differs.
+      const child = Bun.spawn(["gcc", "-x", "c", "-o", program, "-"], { stdin: Bun.file(code) });
+      expect(await child.exited).toBe(0);
+      return bytesSource(await Bun.file(program).bytes());
+    };
+    const found = await explainDifference("bin/a", await build("2026-11-25"), await build("2027-12-31"));
+    expect(found.kind).toBe("elf");
+    expect(found.findings.join("\n")).toContain("section .rodata differs");
+    expect(found.findings).toContain('the date "2026-11-25" is only in the original');
+    expect(found.findings).toContain('the date "2027-12-31" is only in the rebuilt file');
+  });
+});
