@@ -1,0 +1,136 @@
+/** Signing what was built here, and what was built again with the same outcome. The key never leaves the server. */
+import type { Database } from "bun:sqlite";
+import { sha256Of } from "../../lib/sha256.ts";
+import { VERSION } from "../../lib/version.ts";
+import type { Artifact, Build, BuildStore, ContentStore } from "../../store/api.ts";
+import { signEnvelope } from "../../trust/envelope.ts";
+import { type Attestation, keepAttestation, ownKey } from "../../trust/records.ts";
+import {
+  type Resource,
+  type Subject,
+  formatStatement,
+  provenanceStatement,
+  rebuildStatement,
+} from "../../trust/statement.ts";
+import type { JobLimits, JobNetwork, SandboxOrigin } from "../sandbox/api.ts";
+import { type InputTexts, ingredientsOf, readEnvironment } from "./ingredients.ts";
+
+/** What only the builder knows of a build of its own. */
+export interface HowBuilt {
+  readonly opamPackage: string | undefined;
+  readonly reason: string;
+  readonly timeoutMs: number;
+  readonly limits: JobLimits;
+  readonly network: JobNetwork;
+  readonly sandbox: SandboxOrigin | undefined;
+}
+
+/** Larger input files than any switch has are not read. */
+const INPUT_MAX = 32 * 1024 * 1024;
+
+/** Texts of a build's three input files. */
+export async function readInputs(
+  builds: BuildStore,
+  contents: ContentStore,
+  { id }: Pick<Build, "id">,
+): Promise<InputTexts> {
+  const read = async (path: string): Promise<string | undefined> => {
+    const content = builds.artifact(id, path)?.content;
+    if (content === undefined || content.size > INPUT_MAX) return undefined;
+    return Buffer.from(await contents.bytes(content, INPUT_MAX)).toString("utf8");
+  };
+  return {
+    opamSwitch: await read("opam-switch"),
+    environment: await read("build-environment"),
+    systemPackages: await read("system-packages"),
+  };
+}
+
+/** Says how a build came to be, signed; kept beside it. Undefined for a build without files. */
+export async function attestBuild(
+  { db, builds, contents }: { db: Database; builds: BuildStore; contents: ContentStore },
+  build: Build,
+  how: HowBuilt,
+  now: number,
+): Promise<Attestation | undefined> {
+  if (build.artifacts.length === 0) return undefined;
+  const inputs = await readInputs(builds, contents, build);
+  const environment = readEnvironment(inputs.environment ?? "");
+  const isOrb = how.opamPackage !== undefined;
+  const statement = provenanceStatement({
+    outputs: build.artifacts.map(subjectOf),
+    buildType: isOrb ? "urn:robur:build:orb:1" : "urn:robur:build:script:1",
+    parameters: {
+      job: build.job,
+      platform: build.platform,
+      ...(isOrb ? { opamPackage: how.opamPackage } : {}),
+      scriptSha256: build.script.sha256,
+      ...optional("sourceDateEpoch", environment.get("SOURCE_DATE_EPOCH")),
+    },
+    internal: {
+      ...optional(
+        "environment",
+        inputs.environment === undefined ? undefined : Object.fromEntries(environment),
+      ),
+      ...optional("switchPath", environment.get("SWITCH_PATH")),
+      reason: how.reason,
+      timeoutSeconds: how.timeoutMs / 1000,
+      limits: how.limits,
+      network: how.network,
+      ...optional("worker", build.worker),
+    },
+    dependencies: [...ingredientsOf(inputs), ...baseOf(how.sandbox)],
+    builder: `urn:robur:builder:${how.sandbox?.kind ?? "unsafe"}`,
+    version: VERSION,
+    invocation: build.id,
+    startedAt: build.startedAt,
+    finishedAt: build.finishedAt,
+    byproducts: [
+      { name: "console", digest: { sha256: build.console.sha256 } },
+      { name: "script", digest: { sha256: build.script.sha256 } },
+    ],
+  });
+  return keep(db, formatStatement(statement), build.id, now);
+}
+
+/** Says that these files came out again from the same inputs, signed. */
+export function attestRebuild(
+  db: Database,
+  about: {
+    readonly build: string;
+    readonly files: readonly Subject[];
+    readonly inputs: InputTexts;
+    readonly startedAt: number;
+    readonly finishedAt: number;
+  },
+  now: number,
+): Attestation {
+  const { build, files, inputs, startedAt, finishedAt } = about;
+  const material = (name: string, text: string | undefined): Resource[] =>
+    text === undefined ? [] : [{ name, digest: { sha256: sha256Of(text) } }];
+  const materials = [
+    ...material("opam-switch", inputs.opamSwitch),
+    ...material("build-environment", inputs.environment),
+    ...material("system-packages", inputs.systemPackages),
+  ];
+  const statement = rebuildStatement(files, materials, { build, startedAt, finishedAt, version: VERSION });
+  return keep(db, formatStatement(statement), build, now);
+}
+
+function keep(db: Database, statement: Uint8Array, build: string, now: number): Attestation {
+  return keepAttestation(db, signEnvelope(statement, ownKey(db, now)), { build }, now);
+}
+
+function subjectOf({ path, sha256 }: Artifact): Subject {
+  return { name: path, sha256 };
+}
+
+/** The root file system that the job ran in. */
+function baseOf(sandbox: SandboxOrigin | undefined): Resource[] {
+  if (sandbox?.packagesSha256 === undefined) return [];
+  return [{ name: "root file system packages", digest: { sha256: sandbox.packagesSha256 } }];
+}
+
+function optional<T>(key: string, value: T | undefined): Record<string, T> {
+  return value === undefined ? {} : { [key]: value };
+}

@@ -1,0 +1,5 @@
+/** C sources are imported `with { type: "text" }`, to be compiled where they are used. */
+declare module "*.c" {
+  const text: string;
+  export default text;
+}
