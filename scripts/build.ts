@@ -13,6 +13,9 @@ import { $ } from "bun";
 const root = join(import.meta.dir, "..");
 const { version } = (await Bun.file(join(root, "package.json")).json()) as { version: string };
 
+/** Worker threads begin in files of their own, which nothing imports. */
+const WORKERS = ["src/store/chunks/worker.ts", "src/store/visualisations/draw-worker.ts"];
+
 /** The commit that is built, `-dirty` with changes on top, or `unknown` outside of a git checkout. */
 async function commit(): Promise<string> {
   const head = await $`git rev-parse HEAD`.cwd(root).nothrow().quiet();
@@ -36,7 +39,9 @@ async function build(): Promise<void> {
       ...["--define", `ROBUR_COMMIT=${JSON.stringify(await commit())}`],
     ];
     const outfile = join(scratch, "robur");
-    await $`${process.execPath} build ${options} src/main.ts --outfile ${outfile}`.cwd(root).quiet();
+    await $`${process.execPath} build ${options} src/main.ts ${WORKERS} --outfile ${outfile}`
+      .cwd(root)
+      .quiet();
     renameSync(outfile, join(out, "robur"));
   } finally {
     await $`rm -rf ${scratch}`;

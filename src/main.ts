@@ -19,7 +19,10 @@ if (/^solo5-hvt(\b|$)/.test(name)) {
 } else if (/^solo5-spt(\b|$)/.test(name)) {
   const { solo5Spt } = await import("./commands/solo5-spt.ts");
   solo5Spt(name, argv);
+} else if (/^builder-db(\b|$)/.test(name)) {
+  const { builderDb } = await import("./commands/builder-db.ts");
+  await builderDb(argv);
 } else {
   const { robur } = await import("./commands/robur.ts");
-  await robur(argv);
+  await robur(/^orb(\b|$)/.test(name) ? ["orb", ...argv] : argv);
 }

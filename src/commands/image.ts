@@ -1,4 +1,4 @@
-/** `robur image`: what a unikernel file says of itself. */
+/** `robur image`: what a unikernel file says of itself, and how two differ. */
 import { print } from "../linux/libc.ts";
 import yargs from "yargs";
 import { UsageError, visible } from "../lib/errors.ts";
@@ -41,8 +41,30 @@ export async function main(argv: readonly string[]): Promise<void> {
       (y) => y.positional("file", { type: "string", demandOption: true }),
       ({ file }) => queryAbi(file),
     )
+    .command(
+      "sizes <file>",
+      "Where the bytes of a binary go: best of an unstripped one, such as website.hvt.debug",
+      (y) =>
+        y
+          .option("fine", { type: "boolean", default: false, describe: "down to functions and values" })
+          .option("json", { type: "boolean", default: false, describe: "all of it, as JSON" })
+          .positional("file", { type: "string", demandOption: true }),
+      async ({ file, fine, json }) => (await import("./image-sizes.ts")).printSizes(file, { fine, json }),
+    )
+    .command(
+      "diff <left> <right>",
+      "What differs between two binaries: sections, sizes, notes, texts. Exit status 0: nothing, 1: something",
+      (y) =>
+        y
+          .option("json", { type: "boolean", default: false, describe: "all of it, as JSON" })
+          .positional("left", { type: "string", demandOption: true })
+          .positional("right", { type: "string", demandOption: true }),
+      async ({ left, right, json }) => (await import("./image-diff.ts")).printDiff(left, right, json),
+    )
     .example("robur image inspect website.hvt", "what is this file?")
     .example("robur image query-manifest website.hvt", "which devices does it want?")
+    .example("robur image sizes website.hvt.debug", "what makes it so large?")
+    .example("robur image diff old.hvt new.hvt", "what did the new build change?")
     .recommendCommands()
     .strict()
     .help()

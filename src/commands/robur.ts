@@ -102,10 +102,85 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: "See what a unikernel file says of itself",
     load: () => import("./image.ts"),
   },
+  reproduce: {
+    group: "Images",
+    describe: "Build something again, and say whether the same came out",
+    load: () => import("./reproduce.ts"),
+  },
+  verify: {
+    group: "Images",
+    describe: "Say who vouches for a file",
+    load: () => import("./verify.ts"),
+  },
+  trust: {
+    group: "Images",
+    describe: "Choose whose word about files counts",
+    load: () => import("./trust.ts"),
+  },
+  diff: {
+    group: "Images",
+    describe: "Say what is different between two builds",
+    load: () => import("./diff.ts"),
+  },
   images: {
     group: "Images",
     describe: "The images that the server keeps",
     load: () => import("./images.ts"),
+  },
+  job: {
+    group: "Builds",
+    describe: "What is built again and again, and what came of it",
+    load: () => import("./job.ts"),
+  },
+  build: {
+    group: "Builds",
+    describe: "Single builds: see, download, export, pin and remove them",
+    load: () => import("./build.ts"),
+  },
+  search: {
+    group: "Builds",
+    describe: "Find jobs and builds by name, hash, time or package",
+    load: () => import("./search.ts"),
+  },
+  pull: {
+    group: "Builds",
+    describe: "Fetch a build of another server, verified",
+    load: () => import("./pull.ts"),
+  },
+  push: {
+    group: "Builds",
+    describe: "Give files as a build to this server or another one",
+    load: () => import("./push.ts"),
+  },
+  remote: {
+    group: "Builds",
+    describe: "Other servers of builds, by name",
+    load: () => import("./remote.ts"),
+  },
+  import: {
+    group: "Builds",
+    describe: "Take over a builder-web, builder's records, or another server's builds",
+    load: () => import("./import.ts"),
+  },
+  queue: {
+    group: "Builds",
+    describe: "What is being built, and what waits",
+    load: () => import("./queue.ts"),
+  },
+  schedule: {
+    group: "Builds",
+    describe: "The jobs by when they are due",
+    load: () => import("./schedule.ts"),
+  },
+  orb: {
+    group: "Builds",
+    describe: "Build an opam package so that others can build it again",
+    load: () => import("./orb.ts"),
+  },
+  worker: {
+    group: "Builds",
+    describe: "Run the jobs that a server hands out",
+    load: () => import("./worker.ts"),
   },
   volume: {
     group: "Storage",
@@ -186,6 +261,12 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     isHidden: true,
     load: () => import("./names.ts"),
   },
+  __sandbox: {
+    group: "Admin",
+    describe: "Run a prepared build sandbox",
+    isHidden: true,
+    load: () => import("./sandbox-launch.ts"),
+  },
   "__copy-database": {
     group: "Admin",
     describe: "Copy a database for robur backup",
@@ -252,7 +333,7 @@ async function root(argv: readonly string[]): Promise<void> {
   }
 }
 
-const GROUPS = ["Run", "Images", "Storage", "Network", "Admin"] as const;
+const GROUPS = ["Run", "Builds", "Images", "Storage", "Network", "Admin"] as const;
 
 function groupedCommands(): string {
   const shown = Object.entries(COMMANDS).filter(([, { isHidden }]) => isHidden !== true);

@@ -1,6 +1,7 @@
 /** `robur serve`: the server, until it is told to stop. */
 import yargs from "yargs";
 import { dataDirectory } from "../lib/data-directory.ts";
+import { UsageError } from "../lib/errors.ts";
 import { socketPath } from "../lib/socket-path.ts";
 import { print } from "../linux/libc.ts";
 import { parse } from "./parse.ts";
@@ -33,6 +34,40 @@ export async function main(argv: readonly string[]): Promise<void> {
         default: false,
         describe: "stop them when the server stops; the next server starts them again",
       })
+      .option("workers", {
+        type: "number",
+        default: 1,
+        describe: "how many builds run on this machine at a time; 0: none",
+      })
+      .option("worker-platform", {
+        type: "string",
+        array: true,
+        requiresArg: true,
+        describe: "what they build for (default: this machine's, like debian-12)",
+      })
+      .option("unsafe-no-sandbox", {
+        type: "boolean",
+        default: false,
+        describe: "jobs run as this server's user, with nothing between them and the machine",
+      })
+      .option("builder-listen", {
+        type: "string",
+        default: "127.0.0.1:1234",
+        requiresArg: true,
+        describe: "where builder's own workers and clients come, without passwords; off: nowhere",
+      })
+      .option("builder-config", {
+        type: "string",
+        default: "/etc/builder",
+        requiresArg: true,
+        describe: "where orb-build.template.PLATFORM is looked for",
+      })
+      .option("lost-after", {
+        type: "number",
+        default: 30,
+        hidden: true,
+        describe: "seconds after which a silent worker is gone",
+      })
       .example("robur serve", "for this machine only")
       .example("robur serve --listen 0.0.0.0:8080", "for the network")
       .strict()
@@ -56,6 +91,14 @@ export async function main(argv: readonly string[]): Promise<void> {
     listen: parseListen(flags.listen),
     socket: socketPath(flags.socket, process.env, isRoot, directory),
     trustProxy: flags.trustProxy,
+    builds: {
+      workers: readWorkers(flags.workers),
+      platforms: flags.workerPlatform ?? [],
+      unsafeNoSandbox: flags.unsafeNoSandbox,
+      builderListen: flags.builderListen === "off" ? undefined : parseListen(flags.builderListen),
+      templateDirectory: flags.builderConfig,
+      lostAfterMs: flags.lostAfter * 1000,
+    },
     environment: process.env,
     log: openLog(process.env),
     say: (line) => print(`${line}\n`),
@@ -64,6 +107,12 @@ export async function main(argv: readonly string[]): Promise<void> {
   // A second signal ends it at once: the handlers are gone.
   await server.stop({ stopUnikernels: flags.stopUnikernels });
   process.exit(0);
+}
+
+/** Throws UsageError. */
+function readWorkers(count: number): number {
+  if (Number.isSafeInteger(count) && count >= 0 && count <= 64) return count;
+  throw new UsageError(`--workers ${count}: a number from 0 to 64`);
 }
 
 function untilSignal(): Promise<void> {

@@ -4,11 +4,19 @@ import yargs, { type Argv } from "yargs";
 import { databasePath, openDatabase } from "../db/open.ts";
 import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError } from "../lib/errors.ts";
-import { print, readInto } from "../linux/libc.ts";
+import { print } from "../linux/libc.ts";
 import { recordLocal } from "../server/accounts/audit.ts";
 import { hashPassword } from "../server/accounts/passwords.ts";
-import { type User, addUser, listUsers, removeUser, setPassword } from "../server/accounts/users.ts";
+import {
+  type User,
+  addUser,
+  changeUser,
+  listUsers,
+  removeUser,
+  setPassword,
+} from "../server/accounts/users.ts";
 import { parse } from "./parse.ts";
+import { readPassword } from "./password.ts";
 import { formatTable, formatTime } from "./table.ts";
 
 const withName = <T>(y: Argv<T>) => y.positional("name", { type: "string", demandOption: true });
@@ -39,7 +47,8 @@ export async function main(argv: readonly string[]): Promise<void> {
           .option("path", {
             type: "string",
             describe: "sees and touches this path only (default: the name)",
-          }),
+          })
+          .option("uploads", { ...UPLOADS, default: "listed" as const }),
       async (flags) => {
         const passwordHash = flags.passwordStdin ? await hashPassword(readPassword()) : undefined;
         if (flags.admin && passwordHash === undefined) {
@@ -49,7 +58,8 @@ export async function main(argv: readonly string[]): Promise<void> {
         }
         change(flags.dataDir, "user.add", flags.name, (db, now) => {
           const role = flags.admin ? "admin" : "user";
-          const user = addUser(db, { name: flags.name, role, path: flags.path, passwordHash }, now);
+          const { name, path, uploads } = flags;
+          const user = addUser(db, { name, role, path, uploads, passwordHash }, now);
           print(`${user.name}\n`);
         });
       },
@@ -77,6 +87,18 @@ export async function main(argv: readonly string[]): Promise<void> {
       },
     )
     .command(
+      "uploads <name> <uploads>",
+      "Of which jobs a user may upload builds: none, those of robur user access, or any",
+      (y) => withName(y).positional("uploads", { ...UPLOADS, demandOption: true }),
+      ({ dataDir, name, uploads }) =>
+        change(dataDir, "user.change", name, (db) => changeUser(db, name, { uploads })),
+    )
+    .command(
+      "access <command>",
+      "List the jobs of which a user may upload builds, and change the list",
+      (y) => withAccess(y),
+    )
+    .command(
       "rm <name>",
       "Remove a user; the unikernels stay",
       (y) => withName(y),
@@ -84,6 +106,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     )
     .example("robur user add alice --admin --password-stdin < FILE", "an administrator")
     .example("robur user add bob --path family:bob --password-stdin < FILE", "a user")
+    .example("robur user access add ci hello", "ci may upload builds of hello")
     .recommendCommands()
     .strict()
     .demandCommand(1, "which of them?")
@@ -91,6 +114,55 @@ export async function main(argv: readonly string[]): Promise<void> {
     .alias("help", "h")
     .wrap(null);
   await parse(parser);
+}
+
+const UPLOADS = {
+  choices: ["none", "listed", "any"] as const,
+  describe: "of which jobs builds may be uploaded",
+} as const;
+
+function withAccess<T extends { "data-dir": string | undefined }>(y: Argv<T>) {
+  const job = { type: "string", demandOption: true } as const;
+  const verbs = () => import("./user-access.ts");
+  return y
+    .command(
+      "ls <name>",
+      "The jobs of a user's list",
+      (y) => withName(y),
+      async ({ dataDir, name }) => inDatabase(dataDir, (await verbs()).list, name),
+    )
+    .command(
+      "add <name> <job>",
+      "Put a job on it",
+      (y) => withName(y).positional("job", job),
+      async ({ dataDir, name, job }) => {
+        const { add } = await verbs();
+        change(dataDir, "upload-access.add", name, (db) => add(db, name, job));
+      },
+    )
+    .command(
+      "rm <name> <job>",
+      "Take a job off it",
+      (y) => withName(y).positional("job", job),
+      async ({ dataDir, name, job }) => {
+        const { remove } = await verbs();
+        change(dataDir, "upload-access.remove", name, (db) => remove(db, name, job));
+      },
+    )
+    .demandCommand(1, "which of them?");
+}
+
+function inDatabase(
+  dataDir: string | undefined,
+  work: (db: Database, name: string) => void,
+  name: string,
+): void {
+  const db = open(dataDir);
+  try {
+    work(db, name);
+  } finally {
+    db.close();
+  }
 }
 
 function open(dataDir: string | undefined): Database {
@@ -116,8 +188,8 @@ function list(dataDir: string | undefined, format: "table" | "json" | "jsonl"): 
   const db = open(dataDir);
   const users = listUsers(db);
   db.close();
-  const rows = users.map(({ name, role, path, passwordHash, createdAt }) => ({
-    ...{ name, role, path, createdAt },
+  const rows = users.map(({ name, role, path, uploads, passwordHash, createdAt }) => ({
+    ...{ name, role, path, uploads, createdAt },
     canSignIn: passwordHash !== undefined,
   }));
   if (format === "json") print(`${JSON.stringify(rows, null, 2)}\n`);
@@ -129,23 +201,7 @@ const COLUMNS = [
   { title: "NAME", text: ({ name }: User) => name },
   { title: "ROLE", text: ({ role }: User) => role },
   { title: "PATH", text: ({ path }: User) => (path === "" ? "everything" : path) },
+  { title: "UPLOADS", text: ({ role, uploads }: User) => (role === "admin" ? "any" : uploads) },
   { title: "SIGNS IN", text: ({ passwordHash }: User) => (passwordHash === undefined ? "no" : "yes") },
   { title: "SINCE", text: ({ createdAt }: User) => formatTime(createdAt) },
 ];
-
-/** The first line of standard input. */
-function readPassword(): string {
-  const bytes = new Uint8Array(4096);
-  let length = 0;
-  for (
-    let count = 1;
-    count > 0 && length < bytes.length && !bytes.subarray(0, length).includes(10);
-    length += count
-  ) {
-    count = Math.max(0, readInto(0, bytes.subarray(length), bytes.length - length));
-  }
-  const [line = ""] = new TextDecoder().decode(bytes.subarray(0, length)).split(/\r?\n/, 1);
-  if (line === "")
-    throw new UsageError("standard input has no password", { hint: "--password-stdin < FILE" });
-  return line;
-}

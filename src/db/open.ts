@@ -52,6 +52,8 @@ export function openDatabase(path: string, options: OpenOptions = {}): Database 
   );
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    // For a new file, and before anything is in it: room that is freed can be given back by steps.
+    if (!readOnly) db.run("PRAGMA auto_vacuum = INCREMENTAL");
     if (!readOnly && file !== undefined) useWriteAheadLog(db, name);
     for (const pragma of PRAGMAS) db.run(`PRAGMA ${pragma}`);
     if (readOnly) checkUpToDate(db, migrations, name);

@@ -295,6 +295,8 @@ export type EventKind =
   | "server-started"
   | "server-stopped"
   | "backup-failed"
+  | "build-finished"
+  | "build-failed"
   | "warning";
 
 export interface OrchestratorEvent {
@@ -398,7 +400,7 @@ export interface Orchestrator {
   };
 
   /** Records an event that isn't a unikernel's, for whoever follows events. */
-  tell(kind: "backup-failed", text: string): void;
+  tell(kind: "backup-failed" | "build-finished" | "build-failed", text: string): void;
   /**
    * Ends supervision. Unikernels go on running, for the next server to find, unless `stopUnikernels`: those are
    * started again by the next server, for that is still what their owner wants.

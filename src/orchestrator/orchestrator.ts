@@ -459,7 +459,7 @@ class Facade implements OpenOrchestrator {
     }
   }
 
-  tell(kind: "backup-failed", text: string): void {
+  tell(kind: Parameters<Orchestrator["tell"]>[0], text: string): void {
     this.#supervisor.announce(kind, text);
   }
 

@@ -40,6 +40,5 @@ export function assetRoutes() {
       ({ request, params }) => serveFile(request, params.file, "public, max-age=31536000, immutable"),
       hide,
     )
-    .get("/favicon.ico", ({ request }) => serveFile(request, BUNDLE.icon, "public, max-age=86400"), hide)
-    .get("/robots.txt", () => new Response("User-agent: *\nDisallow: /\n"), hide);
+    .get("/favicon.ico", ({ request }) => serveFile(request, BUNDLE.icon, "public, max-age=86400"), hide);
 }

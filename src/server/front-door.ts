@@ -8,7 +8,7 @@ import { authenticate, SESSION_COOKIE } from "./access/authenticate.ts";
 import { type Limits, limitKey, spend } from "./access/limits.ts";
 import { refuseOrigin } from "./access/origin-check.ts";
 import { ANONYMOUS } from "./access/principal.ts";
-import { ROUTES } from "./access/route-table.ts";
+import { uploadRule } from "./access/route-table.ts";
 import { type Peer, type Visit, rememberVisit } from "./access/visit.ts";
 import { recordOutcome } from "./accounts/audit.ts";
 import { newId } from "./accounts/secrets.ts";
@@ -33,10 +33,11 @@ export function frontDoor(
     let visit: Visit = newVisit(context, original, peer);
     let response: Response;
     try {
-      visit = admit(context, limits, original, visit);
-      const request = await limitBody(original, isUpload(original));
+      visit = await admit(context, limits, original, visit);
+      const request = asGet(await limitBody(original, isUpload(original)));
       rememberVisit(request, visit);
       response = await fetch(request);
+      if (original.method === "HEAD") response = await withoutBody(response);
     } catch (error) {
       response = refuse(context, original, visit, error);
     }
@@ -50,6 +51,21 @@ export function frontDoor(
     });
     return response;
   };
+}
+
+/** The framework's own answers to HEAD say that a stream is 0 bytes long. */
+function asGet(request: Request): Request {
+  if (request.method !== "HEAD") return request;
+  const headers = new Headers(request.headers);
+  // RFC 9110 14.2: ranges are for GET.
+  headers.delete("range");
+  return new Request(request.url, { headers });
+}
+
+async function withoutBody(response: Response): Promise<Response> {
+  await response.body?.cancel();
+  const { status, headers } = response;
+  return new Response(null, { status, headers });
 }
 
 /** What was done is done, and its answer is due: an outcome that can't be written goes to the log only. */
@@ -78,12 +94,19 @@ function newVisit({ trustProxy }: ServerContext, request: Request, peer: Peer): 
   };
 }
 
-function admit(context: ServerContext, limits: Limits, request: Request, visit: Visit): Visit {
+async function admit(
+  context: ServerContext,
+  limits: Limits,
+  request: Request,
+  visit: Visit,
+): Promise<Visit> {
   const { peer, address } = visit;
   if (peer.via === "tcp") spend(limits.general, limitKey(address), context.now());
-  const principal = authenticate(context, limits, request, peer, address);
+  const { pathname } = new URL(request.url);
+  const takesPassword = uploadRule(request.method, pathname)?.basic === true;
+  const principal = await authenticate(context, limits, request, visit, takesPassword);
   const why = refuseOrigin(request, readCookie(request, SESSION_COOKIE) !== undefined);
-  if (why !== undefined && principal.kind !== "token") {
+  if (why !== undefined && principal.kind !== "token" && principal.kind !== "password") {
     throw new HttpError(403, "other-origin", "this request was refused", {
       why,
       hint: "behind a proxy: it must pass the header Host on as it is",
@@ -92,11 +115,7 @@ function admit(context: ServerContext, limits: Limits, request: Request, visit: 
   return { ...visit, principal };
 }
 
-/** Patterns of the routes that read their body themselves. */
-const UPLOADS = Object.entries(ROUTES)
-  .filter(([, { upload }]) => upload)
-  .map(([route]) => route);
-
+/** Routes that read their body themselves. */
 function isUpload(request: Request): boolean {
-  return UPLOADS.includes(`${request.method} ${new URL(request.url).pathname}`);
+  return uploadRule(request.method, new URL(request.url).pathname)?.upload === true;
 }

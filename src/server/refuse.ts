@@ -2,6 +2,8 @@
 import { explainSqlite } from "../db/database-error.ts";
 import type { Visit } from "./access/visit.ts";
 import type { ServerContext } from "./context.ts";
+import { isBuildsPath } from "./builds/paths.ts";
+import { buildsProblem, nothingThere } from "./builds/refuse-builds.tsx";
 import { problemJson, problemOf, wantsPage } from "./http/error-response.ts";
 import { errorPage } from "./pages/error-page.tsx";
 
@@ -18,5 +20,11 @@ export function refuse(
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     log("error", text, { id: visit.id });
   }
-  return wantsPage(request) ? errorPage(problem, visit, request) : problemJson(problem, visit.id);
+  const isOfBuilds = isBuildsPath(new URL(request.url).pathname);
+  if (wantsPage(request)) {
+    return isOfBuilds && problem.status === 404
+      ? nothingThere(request, visit, problem)
+      : errorPage(problem, visit, request);
+  }
+  return isOfBuilds ? buildsProblem(request, problem) : problemJson(problem, visit.id);
 }

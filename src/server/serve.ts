@@ -11,6 +11,9 @@ import { notify } from "../linux/notify.ts";
 import { type BackupOutcome, scheduleBackups } from "../orchestrator/backup/scheduled.ts";
 import { hostAttachments } from "../orchestrator/host-attachments.ts";
 import { openOrchestrator } from "../orchestrator/orchestrator.ts";
+import { openBuildStore } from "../store/builds/build-store.ts";
+import { type CollectionOutcome, scheduleCollection } from "../store/collection/scheduled.ts";
+import { openContentStore } from "../store/contents/content-store.ts";
 import { createLimits } from "./access/limits.ts";
 import { isSetUp } from "./accounts/users.ts";
 import { type Listen, baseUrl, isLoopback } from "./addresses.ts";
@@ -22,6 +25,7 @@ import { collectEvents, createBell, deliverHooks } from "./hooks/deliver.ts";
 import { pushStatistics } from "./influx.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
 import type { Log } from "./log.ts";
+import { type BuildSettings, DEFAULT_BUILD_SETTINGS, openBuilds } from "./open-builds.ts";
 
 export interface ServeOptions {
   readonly dataDirectory: string;
@@ -31,6 +35,8 @@ export interface ServeOptions {
   /** Undefined: none. */
   readonly socket: string | undefined;
   readonly trustProxy: boolean;
+  /** Default: no workers, and no builder's protocol. */
+  readonly builds?: Partial<BuildSettings> | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   /** Lines for whoever started it: the set-up links. */
@@ -67,10 +73,18 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   let shutdown: { stopUnikernels?: boolean } = {};
   cleanup.defer(() => orchestrator.shutdown(shutdown));
 
+  const contents = openContentStore(db);
+  cleanup.use(contents);
+  const builds = openBuildStore(db, contents);
+  const settings = { ...DEFAULT_BUILD_SETTINGS, ...options.builds };
+  const room = { db, contents, builds, dataDirectory, socket: options.socket, settings, environment, log };
+  const building = cleanup.use(openBuilds(room));
+
   const stopping = new AbortController();
   const bell = createBell();
   const context: ServerContext = {
-    ...{ db, orchestrator, dataDirectory, log },
+    ...{ db, orchestrator, contents, builds, dataDirectory, log },
+    buildService: building.service,
     now: Date.now,
     trustProxy: options.trustProxy,
     wakeHooks: bell.wake,
@@ -86,6 +100,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   cleanup.defer(() => unix?.stop(true));
   const listen = { host: options.listen.host, port: tcp.port ?? options.listen.port };
   rememberListen(db, listen);
+  building.begin();
 
   const backups = { db, database: path, dataDirectory, now: Date.now, report: reportBackup(context) };
   const work = Promise.all([
@@ -93,6 +108,7 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
     deliverHooks(context, bell, stopping.signal),
     pushStatistics(context, stopping.signal),
     scheduleBackups(backups, stopping.signal),
+    scheduleCollection({ ...context, report: reportCollection(context) }, stopping.signal),
   ]);
   work.catch((error: unknown) => log("error", "hooks stopped", { why: String(error) }));
   announce(options, context, listen);
@@ -120,6 +136,15 @@ function reportBackup({ orchestrator, log }: ServerContext): (outcome: BackupOut
     if (outcome.kind === "made") return log("info", "backup made", { path: outcome.path });
     log("error", "backup failed", { why: outcome.message });
     orchestrator.tell("backup-failed", outcome.message);
+  };
+}
+
+/** What a collection did is for the log; one that failed is tried again the next day. */
+function reportCollection({ log }: ServerContext): (outcome: CollectionOutcome) => void {
+  return (outcome) => {
+    if (outcome.kind === "failed") return log("error", "collection failed", { why: outcome.message });
+    const { contents, returnedBytes } = outcome.collected;
+    log("info", "collected what nobody uses", { builds: outcome.builds, contents, bytes: returnedBytes });
   };
 }
 

@@ -4,10 +4,13 @@
  */
 import { describe, expect, test } from "bun:test";
 import { ROUTES } from "../../src/server/access/route-table.ts";
+import { changeUser } from "../../src/server/accounts/users.ts";
+import { writeSetting } from "../../src/server/settings.ts";
+import { ID, RECORD } from "./builds/vector.ts";
 import { SHA } from "./fake-orchestrator.ts";
 import { type Harness, createHarness } from "./harness.ts";
 
-type Need = "anybody" | "person" | "read" | "operate" | "write" | "metrics" | "admin";
+type Need = "anybody" | "person" | "builds" | "read" | "operate" | "write" | "metrics" | "admin";
 
 /** What each route needs; `own`: it is about one unikernel, which who is of another path must not find. */
 const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} own`>> = {
@@ -55,10 +58,31 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "POST /api/v1/hooks/:hook/test": "admin",
   "GET /api/v1/hooks/:hook/deliveries": "admin",
   "POST /api/v1/hooks/:hook/deliveries/:delivery/replay": "admin",
+  "GET /api/v1/trust/own": "anybody",
+  "GET /api/v1/trust/keys": "read",
+  "POST /api/v1/trust/keys": "admin",
+  "DELETE /api/v1/trust/keys/:key": "admin",
+  "GET /api/v1/attestations": "anybody",
+  "POST /api/v1/attestations": "admin",
+  "GET /api/v1/reproductions": "anybody",
+  "POST /api/v1/reproductions": "admin",
+  "GET /job/:job/build/:build/attestations": "anybody",
+  "GET /job/:job/build/:build/buildinfo": "anybody",
   "GET /api/v1/images": "read",
   "POST /api/v1/images": "write",
+  "POST /api/v1/images/from-build": "write",
   "GET /api/v1/images/:sha256": "read",
   "GET /api/v1/images/:sha256/content": "read",
+  "GET /api/v1/store": "read",
+  "POST /api/v1/store/collect": "admin",
+  "POST /api/v1/store/verify": "admin",
+  "POST /api/v1/store/vacuum": "admin",
+  "GET /api/v1/store/retention": "admin",
+  "PUT /api/v1/store/retention": "admin",
+  "POST /api/v1/uploads": "write",
+  "GET /api/v1/uploads/:upload": "write",
+  "PATCH /api/v1/uploads/:upload": "write",
+  "DELETE /api/v1/uploads/:upload": "write",
   "GET /api/v1/unikernels": "read",
   "POST /api/v1/unikernels": "write",
   "POST /api/v1/deploy": "write",
@@ -81,7 +105,75 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "DELETE /api/v1/policies/:path": "admin",
   "GET /api/v1/networks": "read",
   "GET /api/v1/volumes": "read",
-  "GET /": "read",
+  "GET /api/v1/unreproducible": "anybody",
+  "POST /api/v1/imports": "admin",
+  "GET /api/v1/remotes": "read",
+  "POST /api/v1/remotes": "admin",
+  "PUT /api/v1/remotes/:remote/default": "admin",
+  "DELETE /api/v1/remotes/:remote": "admin",
+  "GET /api/v1/schedule": "read",
+  "POST /api/v1/schedule": "admin",
+  "GET /api/v1/schedule/:job": "read",
+  "PATCH /api/v1/schedule/:job": "admin",
+  "DELETE /api/v1/schedule/:job": "admin",
+  "PUT /api/v1/schedule/:job/enabled": "admin",
+  "PUT /api/v1/schedule/:job/next": "admin",
+  "POST /api/v1/schedule/:job/start": "operate",
+  "GET /api/v1/runs": "builds",
+  "GET /api/v1/runs/:run": "builds",
+  "GET /api/v1/runs/:run/wait": "read",
+  "POST /api/v1/runs/:run/abort": "admin",
+  "POST /api/v1/runs/:run/move": "admin",
+  "GET /api/v1/runs/:run/console": "builds",
+  "GET /api/v1/runs/:run/console/stream": "builds",
+  "GET /api/v1/queue": "builds",
+  "POST /api/v1/queue/:platform/drop": "admin",
+  "POST /api/v1/queue/:platform/undrop": "admin",
+  "GET /api/v1/workers": "read",
+  "POST /api/v1/worker/take": "worker",
+  "POST /api/v1/worker/lines": "worker",
+  "POST /api/v1/worker/finish": "worker",
+  "GET /": "builds",
+  "GET /api/v1/search": "builds",
+  "GET /compare/:left/:right": "builds",
+  "GET /compare": "builds",
+  "GET /search": "builds",
+  "GET /api/v1/users/:user/uploads": "admin",
+  "PUT /api/v1/users/:user/uploads/:job": "admin",
+  "DELETE /api/v1/users/:user/uploads/:job": "admin",
+  "GET /api/v1/jobs": "builds",
+  "GET /api/v1/jobs/:job": "builds",
+  "DELETE /api/v1/jobs/:job": "admin",
+  "GET /api/v1/jobs/:job/builds": "builds",
+  "POST /api/v1/jobs/:job/builds": "write",
+  "GET /api/v1/builds": "builds",
+  "GET /api/v1/builds/:build": "builds",
+  "GET /api/v1/compare/:left/:right": "builds",
+  "DELETE /api/v1/builds/:build": "admin",
+  "PUT /api/v1/builds/:build/pin": "admin",
+  "GET /all-builds": "builds",
+  "GET /failed-builds": "builds",
+  "GET /hash": "builds",
+  "GET /job": "builds",
+  "GET /job/:job": "builds",
+  "GET /job/:job/failed": "builds",
+  "GET /job/:job/feed": "builds",
+  "GET /job/:job/build": "builds",
+  "GET /job/:job/build/latest": "builds",
+  "GET /job/:job/build/latest/*": "builds",
+  "GET /job/:job/build/:build": "builds",
+  "GET /job/:job/build/:build/log": "builds",
+  "POST /job/:job/build/:build/pin": "admin",
+  "POST /job/:job/build/:build/remove": "admin",
+  "GET /job/:job/build/:build/f/*": "builds",
+  "GET /job/:job/build/:build/script": "builds",
+  "GET /job/:job/build/:build/console": "builds",
+  "GET /job/:job/build/:build/exec": "builds",
+  "GET /job/:job/build/:build/main-binary": "builds",
+  "GET /job/:job/build/:build/all.tar": "builds",
+  "GET /job/:job/build/:build/all.tar.gz": "builds",
+  "POST /upload": "write",
+  "POST /job/:job/platform/:platform/upload": "write",
   "GET /reference": "anybody",
   "GET /setup": "anybody",
   "POST /setup": "anybody",
@@ -141,7 +233,7 @@ const SCOPES: Record<Visitor, readonly string[]> = {
 
 function expected(route: string, visitor: Visitor): Answer {
   const [need = "", own] = EXPECTED[route]!.split(" ");
-  if (need === "anybody") return "allowed";
+  if (need === "anybody" || need === "builds") return "allowed";
   if (visitor === "anonymous") return "sign in";
   if (need === "person")
     return ["other path", "own path", "admin"].includes(visitor) ? "allowed" : "forbidden";
@@ -173,12 +265,24 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   sha256: SHA,
   file: "none.js",
   path: "alice",
+  job: "hello",
+  platform: "debian-12",
+  upload: "00000000000000000000000000000000",
+  left: ID,
+  right: ID,
 };
 
 async function answer(harness: Harness, route: string, visitor: Visitor): Promise<Answer> {
   harness.user("victim");
+  changeUser(harness.context.db, harness.user("alice").name, { uploads: "any" });
+  changeUser(harness.context.db, harness.user("bob").name, { uploads: "any" });
+  // Made anew: some routes remove it.
+  await harness.ask("/upload", { method: "POST", body: RECORD, socket: true });
   const [method = "", pattern = ""] = route.split(" ");
-  const path = pattern.replaceAll(/:(\w+)/g, (_, name: string) => PARAMETERS[name] ?? "");
+  const build = pattern.startsWith("/api/v1/b") || pattern.startsWith("/job/") ? ID : "x";
+  const path = pattern
+    .replaceAll(/:(\w+)/g, (_, name: string) => (name === "build" ? build : (PARAMETERS[name] ?? "")))
+    .replace("*", "bin/hello.hvt");
   const isPage = !pattern.startsWith("/api/");
   const body = BODIES[route];
   const response = await harness.ask(path, {
@@ -235,4 +339,18 @@ describe("who may use what", () => {
       expect(found).toEqual(wanted as typeof found);
     });
   }
+
+  test("builds are for who may read, where the owner says so", async () => {
+    const closed = createHarness();
+    writeSetting(closed.context.db, "builds.public", false);
+    closed.user("root", "admin");
+    for (const route of Object.keys(EXPECTED).filter((name) => EXPECTED[name] === "builds")) {
+      closed.now += 600_000;
+      const found = [];
+      for (const visitor of ["anonymous", "token operate", "token read", "socket"] as const) {
+        found.push(await answer(closed, route, visitor));
+      }
+      expect([route, ...found]).toEqual([route, "sign in", "forbidden", "allowed", "allowed"]);
+    }
+  });
 });

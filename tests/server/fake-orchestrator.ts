@@ -82,7 +82,7 @@ export class FakeOrchestrator implements Orchestrator {
   open = 0;
   hasShutDown = false;
 
-  tell(kind: "backup-failed", text: string): void {
+  tell(kind: string, text: string): void {
     this.told.push({ kind, text });
   }
 

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll } from "bun:test";
+import { openBuildService } from "../../src/builds/service.ts";
 import { openDatabase } from "../../src/db/open.ts";
 import { createLimits } from "../../src/server/access/limits.ts";
 import { createApp } from "../../src/server/app.ts";
@@ -11,6 +12,8 @@ import { type Door, frontDoor } from "../../src/server/front-door.ts";
 import { startSession } from "../../src/server/accounts/sessions.ts";
 import { createToken } from "../../src/server/accounts/tokens.ts";
 import { type User, addUser, findUser } from "../../src/server/accounts/users.ts";
+import { openBuildStore } from "../../src/store/builds/build-store.ts";
+import { openContentStore } from "../../src/store/contents/content-store.ts";
 import { FakeOrchestrator } from "./fake-orchestrator.ts";
 
 export const PASSWORD = "correct horse battery";
@@ -62,9 +65,16 @@ export function createHarness(more: Partial<ServerContext> = {}): Harness {
   const orchestrator = new FakeOrchestrator();
   const clock = { now: 1_700_000_000_000, woken: 0 };
   const stopping = new AbortController();
+  const db = openDatabase(":memory:");
+  const contents = openContentStore(db, { now: () => clock.now });
+  const builds = openBuildStore(db, contents, { now: () => clock.now });
   const context: ServerContext = {
-    db: openDatabase(":memory:"),
-    orchestrator,
+    ...{ db, contents, orchestrator },
+    builds,
+    buildService: openBuildService({
+      ...{ db, contents, builds, now: () => clock.now, report: () => undefined },
+      templates: () => "%%OPAM_PACKAGE%%",
+    }),
     dataDirectory: directory,
     now: () => clock.now,
     log: () => undefined,

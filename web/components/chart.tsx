@@ -1,5 +1,5 @@
 /** A course over time as SVG: drawn by the server, and again by the browser as figures come in. */
-import { clock, formatSize, percent } from "./format.ts";
+import { clock, duration, formatSize, percent } from "./format.ts";
 
 export interface ChartPoint {
   /** Milliseconds since 1970. */
@@ -11,7 +11,7 @@ export interface ChartProps {
   readonly title: string;
   /** Oldest first. */
   readonly points: readonly ChartPoint[];
-  readonly format: "percent" | "size";
+  readonly format: "percent" | "size" | "duration";
   /** The axis's end at least. */
   readonly least: number;
   readonly isSecond?: boolean;
@@ -23,7 +23,7 @@ const LEFT = 54;
 const BOTTOM = 18;
 const TOP = 6;
 
-const FORMATS = { percent, size: (value: number) => formatSize(Math.round(value)) };
+const FORMATS = { percent, duration, size: (value: number) => formatSize(Math.round(value)) };
 
 /** A round number not below `value`: 1, 2 or 5 times a power of the base, in the unit people read. */
 export function niceCeiling(value: number, format: ChartProps["format"]): number {

@@ -26,10 +26,13 @@ interface PageProps {
 
 const NAVIGATION: readonly (readonly [path: string, word: string, icon: IconName])[] = [
   ["/", "Home", "home"],
+  ["/all-builds", "Builds", "layers"],
   ["/unikernels", "Unikernels", "boxes"],
   ["/deploy", "Deploy", "upload"],
   ["/reference", "API reference", "book"],
 ];
+
+const BUILDS = /^\/(?:all-builds|failed-builds|search|compare|job)(?:\/|$)/;
 
 function Document({ page, title, children }: PageProps) {
   const { theme, assets } = page;
@@ -74,19 +77,14 @@ export function Page({ page, title, children }: PageProps) {
           <div class="menu-content">
             <nav aria-label="Main">
               <ul class="nav">
-                {NAVIGATION.filter(([path]) => path !== "/deploy" || page.user?.mayWrite).map(
-                  ([path, word, icon]) => (
-                    <li key={path}>
-                      <a
-                        href={path}
-                        {...(isHere(page.path, path) ? { "aria-current": "page" as const } : {})}
-                      >
-                        <Icon name={icon} />
-                        {word}
-                      </a>
-                    </li>
-                  ),
-                )}
+                {NAVIGATION.filter(([path]) => isFor(page, path)).map(([path, word, icon]) => (
+                  <li key={path}>
+                    <a href={path} {...(isHere(page, path) ? { "aria-current": "page" as const } : {})}>
+                      <Icon name={icon} />
+                      {word}
+                    </a>
+                  </li>
+                ))}
               </ul>
             </nav>
             <div class="side-end">
@@ -148,7 +146,15 @@ function ThemeSwitch({ page }: { page: PageContext }) {
   );
 }
 
-function isHere(path: string, entry: string): boolean {
+/** Strangers see builds only; the other entries would lead them to signing in. */
+function isFor({ user }: PageContext, path: string): boolean {
+  if (path === "/deploy") return user?.mayWrite === true;
+  return user !== undefined || path === "/all-builds" || path === "/reference";
+}
+
+function isHere({ path, user }: PageContext, entry: string): boolean {
+  // Strangers' start is the list of builds.
+  if (entry === "/all-builds") return BUILDS.test(path) || (path === "/" && user === undefined);
   return entry === "/" ? path === "/" : path === entry || path.startsWith(`${entry}/`);
 }
 

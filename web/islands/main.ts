@@ -8,9 +8,12 @@ type Island = (element: HTMLElement) => void;
 const ISLANDS: Readonly<Record<string, () => Promise<{ readonly mount: Island }>>> = {
   chart: () => import("./chart.tsx"),
   console: () => import("./console.ts"),
+  copy: () => import("./copy.ts"),
+  "dependency-graph": () => import("./dependency-graph.ts"),
   refresh: () => import("./refresh.ts"),
   setup: () => import("./setup.ts"),
   theme: () => import("./theme.ts"),
+  treemap: () => import("./treemap.ts"),
   upload: () => import("./upload.ts"),
 };
 

@@ -1,5 +1,8 @@
 /** The start: three ways to a first unikernel, or how those that are there are doing. */
 import type { OrchestratorEvent, UnikernelView } from "../../src/orchestrator/api.ts";
+import { jobPath } from "../../src/server/builds/paths.ts";
+import type { JobOverview } from "../../src/store/api.ts";
+import { Strip } from "../components/builds.tsx";
 import { formatSize, mebibytes, percent } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
@@ -12,10 +15,12 @@ export interface HomeProps {
   /** Shares of one processor, and bytes, of all that run. */
   readonly used: { readonly cpu: number; readonly resident: number };
   readonly host: { readonly name: string; readonly cpus: number; readonly memory: number };
+  /** Those that were built of late. */
+  readonly jobs: readonly JobOverview[];
 }
 
 export function HomePage(props: HomeProps) {
-  const { page, unikernels, host } = props;
+  const { page, unikernels, host, jobs } = props;
   return (
     <Page page={page} title="Home">
       <div class="page-head">
@@ -33,7 +38,47 @@ export function HomePage(props: HomeProps) {
         )}
       </div>
       {unikernels.length === 0 ? <FirstSteps page={page} /> : <Overview {...props} />}
+      {jobs.length > 0 && <Builds page={page} jobs={jobs} />}
     </Page>
+  );
+}
+
+/** How many jobs are shown: those that fail, then those that were built last. */
+const JOBS = 6;
+
+function Builds({ page, jobs }: Pick<HomeProps, "page" | "jobs">) {
+  const failing = ({ recent }: JobOverview) =>
+    recent.some(({ builds: [newest] }) => newest?.main === undefined);
+  const at = ({ newest }: JobOverview) => newest?.startedAt ?? 0;
+  const shown = jobs
+    .toSorted((a, b) => Number(failing(b)) - Number(failing(a)) || at(b) - at(a))
+    .slice(0, JOBS);
+  return (
+    <section class="card home-builds" aria-labelledby="home-builds">
+      <div class="card-head">
+        <h2 id="home-builds">Builds</h2>
+        <a class="small" href="/all-builds">
+          All jobs
+        </a>
+      </div>
+      <ul class="plain">
+        {shown.map((job) => (
+          <li key={job.name} class="home-job">
+            <a class="break" href={jobPath(job.name)}>
+              {job.name}
+            </a>
+            <span>
+              {job.recent.map(({ platform, builds }) => (
+                <Strip key={platform} builds={builds} page={page} />
+              ))}
+            </span>
+            <span class="muted small">
+              {job.newest !== undefined && <Ago at={job.newest.startedAt} page={page} />}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

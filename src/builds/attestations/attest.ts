@@ -1,6 +1,5 @@
 /** Signing what was built here, and what was built again with the same outcome. The key never leaves the server. */
 import type { Database } from "bun:sqlite";
-import { sha256Of } from "../../lib/sha256.ts";
 import { VERSION } from "../../lib/version.ts";
 import type { Artifact, Build, BuildStore, ContentStore } from "../../store/api.ts";
 import { signEnvelope } from "../../trust/envelope.ts";
@@ -99,20 +98,15 @@ export function attestRebuild(
   about: {
     readonly build: string;
     readonly files: readonly Subject[];
-    readonly inputs: InputTexts;
+    /** What went in. */
+    readonly inputs: readonly Subject[];
     readonly startedAt: number;
     readonly finishedAt: number;
   },
   now: number,
 ): Attestation {
   const { build, files, inputs, startedAt, finishedAt } = about;
-  const material = (name: string, text: string | undefined): Resource[] =>
-    text === undefined ? [] : [{ name, digest: { sha256: sha256Of(text) } }];
-  const materials = [
-    ...material("opam-switch", inputs.opamSwitch),
-    ...material("build-environment", inputs.environment),
-    ...material("system-packages", inputs.systemPackages),
-  ];
+  const materials = inputs.map(({ name, sha256 }): Resource => ({ name, digest: { sha256 } }));
   const statement = rebuildStatement(files, materials, { build, startedAt, finishedAt, version: VERSION });
   return keep(db, formatStatement(statement), build, now);
 }

@@ -8,6 +8,8 @@ export interface OutputFile {
   readonly size: number;
   readonly sha256: Sha256;
   readonly source: ImageSource;
+  /** Where it lies now. */
+  readonly place: string;
 }
 
 /**

@@ -4,17 +4,20 @@ import { UsageError } from "../../lib/errors.ts";
 import type { ImageView } from "../../orchestrator/api.ts";
 import { findImage } from "../find-image.ts";
 import { withProgress } from "../progress.ts";
+import { parseBuildRef, resolveBuild } from "./builds.ts";
 import { ClientError } from "./client-error.ts";
 import { type Client, ask } from "./connect.ts";
 
 export type ImageRef =
   | { readonly kind: "file"; readonly path: string }
   | { readonly kind: "stored"; readonly prefix: string }
-  | { readonly kind: "url"; readonly url: string };
+  | { readonly kind: "url"; readonly url: string }
+  /** A build's main binary: `hello`, `hello@5a0c31f2`. */
+  | { readonly kind: "job"; readonly build: string };
 
 const PIECE = 256 * 1024;
 
-/** `web.hvt`, `sha256:0a1b…` (any unique beginning), `https://…`. Pure. Throws UsageError. */
+/** `web.hvt`, `sha256:0a1b…` (any unique beginning), `https://…`, `job:web`. Pure. Throws UsageError. */
 export function parseImageRef(text: string): ImageRef {
   const stored = /^sha256:([0-9a-f]{6,64})$/i.exec(text)?.[1];
   if (stored !== undefined) return { kind: "stored", prefix: stored.toLowerCase() };
@@ -23,9 +26,9 @@ export function parseImageRef(text: string): ImageRef {
   }
   if (/^https?:\/\//i.test(text)) return { kind: "url", url: text };
   if (text.startsWith("job:")) {
-    throw new UsageError(`${text}: this server keeps no builds yet`, {
-      hint: "a file, sha256:…, or https://…",
-    });
+    // What can't be a job is found out before anything is asked.
+    parseBuildRef(text);
+    return { kind: "job", build: text };
   }
   return { kind: "file", path: text };
 }
@@ -37,6 +40,8 @@ export async function provideImage(client: Client, ref: ImageRef): Promise<Image
       return findStored(client, ref.prefix);
     case "url":
       return fromUrl(client, ref.url);
+    case "job":
+      return fromBuild(client, ref.build);
     case "file":
       return fromFile(client, ref.path);
   }
@@ -52,6 +57,12 @@ async function findStored(client: Client, prefix: string): Promise<ImageView> {
   throw new ClientError(3, "image-missing", `the server has no image sha256:${prefix}`, {
     hint: "robur images",
   });
+}
+
+/** The server has the bytes: nothing is sent. */
+async function fromBuild(client: Client, text: string): Promise<ImageView> {
+  const { build } = await resolveBuild(client, text);
+  return ask(client, client.api.images["from-build"].post({ build: build.id }));
 }
 
 async function fromFile(client: Client, path: string): Promise<ImageView> {

@@ -44,10 +44,20 @@ CREATE TABLE build (
 ) STRICT;
 CREATE INDEX build_job ON build (job, started_at DESC, id DESC);
 CREATE INDEX build_job_platform ON build (job, platform, started_at DESC, id DESC);
-CREATE INDEX build_good ON build (job, platform, started_at DESC, id DESC) WHERE main_artifact IS NOT NULL;
-CREATE INDEX build_failed ON build (started_at DESC, id DESC) WHERE main_artifact IS NULL;
-CREATE INDEX build_input ON build (input_id, started_at DESC) WHERE input_id IS NOT NULL;
-CREATE INDEX build_output ON build (main_sha256, started_at DESC) WHERE main_sha256 IS NOT NULL;
+-- Those that have a main binary. Its hash is in each, for neighbours and outputs are found without the rows.
+CREATE INDEX build_good ON build (job, platform, started_at DESC, id DESC, main_sha256) WHERE main_sha256 IS NOT NULL;
+CREATE INDEX build_job_good ON build (job, started_at DESC, id DESC) WHERE main_sha256 IS NOT NULL;
+CREATE INDEX build_job_output ON build (job, main_sha256, platform, started_at DESC) WHERE main_sha256 IS NOT NULL;
+-- Those that have none.
+CREATE INDEX build_failed ON build (started_at DESC, id DESC) WHERE main_sha256 IS NULL;
+CREATE INDEX build_platform_failed ON build (platform, started_at DESC, id DESC) WHERE main_sha256 IS NULL;
+CREATE INDEX build_job_failed ON build (job, started_at DESC, id DESC) WHERE main_sha256 IS NULL;
+CREATE INDEX build_job_platform_failed ON build (job, platform, started_at DESC, id DESC)
+  WHERE main_sha256 IS NULL;
+CREATE INDEX build_input ON build (input_id, main_sha256, started_at DESC) WHERE input_id IS NOT NULL;
+CREATE INDEX build_output ON build (main_sha256, started_at DESC, id DESC) WHERE main_sha256 IS NOT NULL;
+CREATE INDEX build_output_input ON build (main_sha256, input_id, started_at DESC) WHERE main_sha256 IS NOT NULL;
+CREATE INDEX build_platform ON build (platform, started_at DESC, id DESC);
 CREATE INDEX build_started ON build (started_at DESC, id DESC);
 
 CREATE TABLE artifact (
@@ -102,6 +112,8 @@ CREATE TABLE visualisation (
   used_at INTEGER NOT NULL,
   PRIMARY KEY (kind, input, version)
 ) STRICT, WITHOUT ROWID;
+-- Collection looks for old ones, and must not read the pictures for it.
+CREATE INDEX visualisation_used ON visualisation (used_at);
 
 -- Other servers, to pull from and to push to.
 CREATE TABLE remote (

@@ -10,6 +10,8 @@ import unikernels from "./0003_unikernels.sql" with { type: "text" };
 import users from "./0004_users.sql" with { type: "text" };
 import store from "./0005_store.sql" with { type: "text" };
 import builds from "./0006_builds.sql" with { type: "text" };
+import schedule from "./0007_schedule.sql" with { type: "text" };
+import trust from "./0008_trust.sql" with { type: "text" };
 
 export interface Migration {
   /** 1, 2, 3, … without gaps: the number that its file begins with. */
@@ -25,4 +27,6 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 4, name: "users", sql: users },
   { number: 5, name: "store", sql: store },
   { number: 6, name: "builds", sql: builds },
+  { number: 7, name: "schedule", sql: schedule },
+  { number: 8, name: "trust", sql: trust },
 ];

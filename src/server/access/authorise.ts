@@ -1,8 +1,10 @@
 /** Whether a principal may use a route. The framework's hook asks before it looks at the request's content. */
+import type { Database } from "bun:sqlite";
 import { recordAttempt } from "../accounts/audit.ts";
 import { isSetUp } from "../accounts/users.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
+import { readSetting } from "../settings.ts";
 import type { Principal } from "./principal.ts";
 import { ROUTES, type RouteRule } from "./route-table.ts";
 import { visitOf } from "./visit.ts";
@@ -10,8 +12,9 @@ import { visitOf } from "./visit.ts";
 export type Verdict = "yes" | "sign-in" | "no";
 
 /** Pure. `sign-in`: who asks may be allowed once they say who they are. */
-export function mayUse(rule: RouteRule, principal: Principal): Verdict {
-  const { need } = rule;
+export function mayUse(rule: RouteRule, principal: Principal, areBuildsPublic: boolean): Verdict {
+  if (rule.need === "builds" && areBuildsPublic) return "yes";
+  const need = rule.need === "builds" ? "read" : rule.need;
   if (need === "anybody") return "yes";
   if (principal.kind === "anonymous") return "sign-in";
   // A token must not make another token, nor the socket change a password that it doesn't have.
@@ -35,8 +38,9 @@ export function authorise(context: Pick<ServerContext, "db" | "now">, routed: Ro
   if (rule === undefined)
     throw new HttpError(500, "no-rule", `nobody may use ${method} ${route}: it has no rule`);
   const visit = visitOf(request);
-  if (rule.page && visit.principal.kind === "anonymous" && !isSetUp(context.db)) throw notSetUp();
-  const verdict = mayUse(rule, visit.principal);
+  const isOpen = rule.need === "builds" && areBuildsPublic(context.db);
+  if (rule.page && !isOpen && visit.principal.kind === "anonymous" && !isSetUp(context.db)) throw notSetUp();
+  const verdict = mayUse(rule, visit.principal, isOpen);
   if (rule.action !== undefined) {
     visit.auditId = recordAttempt(context.db, {
       at: context.now(),
@@ -47,11 +51,7 @@ export function authorise(context: Pick<ServerContext, "db" | "now">, routed: Ro
       request: visit.id,
     });
   }
-  if (verdict === "sign-in") {
-    throw new HttpError(401, "not-signed-in", "sign in first", {
-      hint: "a token in the header Authorization: Bearer robur_…",
-    });
-  }
+  if (verdict === "sign-in") throw notSignedIn();
   if (verdict === "no") throw forbidden(rule, visit.principal);
 }
 
@@ -64,6 +64,17 @@ function forbidden(rule: RouteRule, principal: Principal): HttpError {
   }
   return new HttpError(403, "not-permitted", `you may not do this`, {
     why: principal.kind === "token" ? `the token lacks the scope ${rule.need}` : "it is for administrators",
+  });
+}
+
+/** Whether everybody may read builds: so they may unless the owner has said no. */
+export function areBuildsPublic(db: Database): boolean {
+  return readSetting(db, "builds.public") !== false;
+}
+
+export function notSignedIn(): HttpError {
+  return new HttpError(401, "not-signed-in", "sign in first", {
+    hint: "a token in the header Authorization: Bearer robur_…",
   });
 }
 

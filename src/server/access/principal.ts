@@ -5,7 +5,7 @@ import { SCOPES, type Scope, type Token } from "../accounts/tokens.ts";
 import type { User } from "../accounts/users.ts";
 
 export interface Principal {
-  readonly kind: "anonymous" | "socket" | "session" | "token";
+  readonly kind: "anonymous" | "socket" | "session" | "token" | "password";
   /** Undefined for who has no account: anonymous visitors, and the Unix socket. */
   readonly user: User | undefined;
   /** For the record of changes; empty for an anonymous visitor. */
@@ -39,6 +39,11 @@ export function sessionPrincipal(user: User): Principal {
   return { kind: "session", user, who: user.name, path: user.path, scopes: scopesOf(user) };
 }
 
+/** A program that sends name and password along with an upload. */
+export function passwordPrincipal(user: User): Principal {
+  return { kind: "password", user, who: user.name, path: user.path, scopes: scopesOf(user) };
+}
+
 /** A program with a token: what the token says, as far as its user may it now. */
 export function tokenPrincipal(user: User, token: Token): Principal {
   const own = scopesOf(user);
@@ -58,7 +63,9 @@ export function actorOf(principal: Principal): Actor {
 }
 
 function scopesOf(user: User): ReadonlySet<Scope> {
-  return new Set(SCOPES.filter((scope) => scope !== "admin" || user.role === "admin"));
+  return new Set(
+    SCOPES.filter((scope) => (scope !== "admin" && scope !== "worker") || user.role === "admin"),
+  );
 }
 
 function narrower(token: PolicyPath, user: PolicyPath): PolicyPath {

@@ -1,7 +1,8 @@
 /**
- * Passwords: argon2id. A check takes 64 MiB and 150 ms, so only a few run at once, and more than a few are turned
+ * Passwords: argon2id, and scrypt for those that were taken over from a builder-web. A check takes 64 MiB and 150 ms, so only a few run at once, and more than a few are turned
  * away: otherwise signing in would be the cheapest way to take the machine down.
  */
+import { scrypt, timingSafeEqual } from "node:crypto";
 import { HttpError } from "../http/http-error.ts";
 import { AccountError } from "./account-error.ts";
 
@@ -34,7 +35,34 @@ export async function isPassword(password: string, hash: string | undefined): Pr
 
 async function verify(password: string, hash: string): Promise<boolean> {
   // An empty password is an error to Bun, not a wrong one.
-  return password !== "" && (await Bun.password.verify(password, hash));
+  if (password === "") return false;
+  if (!hash.startsWith("$scrypt$")) return Bun.password.verify(password, hash);
+  // The other one alongside: how long it takes doesn't tell where a user comes from, or that there is one.
+  const [isRight] = await Promise.all([verifyScrypt(password, hash), Bun.password.verify(password, NOBODYS)]);
+  return isRight;
+}
+
+const SCRYPT = /^\$scrypt\$n=(\d{1,8}),r=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)$/;
+/** Bytes that one check may take. */
+const SCRYPT_MEMORY = 256 * 1024 * 1024;
+
+/** RFC 7914; `$scrypt$n=16384,r=8,p=1$<salt>$<hash>`, both in Base64. False for parameters that are out of bounds. */
+async function verifyScrypt(password: string, text: string): Promise<boolean> {
+  const [, n = "", r = "", p = "", salt = "", hash = ""] = SCRYPT.exec(text) ?? [];
+  const wanted = Buffer.from(hash, "base64");
+  const options = { N: Number(n), r: Number(r), p: Number(p), maxmem: SCRYPT_MEMORY };
+  const isInBounds =
+    Math.log2(options.N) % 1 === 0 &&
+    ![options.N - 1, options.r, options.p, wanted.length].includes(0) &&
+    128 * options.N * options.r <= SCRYPT_MEMORY - (1 << 20) &&
+    options.p <= 16;
+  if (!isInBounds) return false;
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  scrypt(password, Buffer.from(salt, "base64"), wanted.length, options, (error, key) =>
+    // Bun says undefined where Node says null.
+    error ? reject(error) : resolve(key),
+  );
+  return timingSafeEqual(await promise, wanted);
 }
 
 function checkStrength(password: string): void {

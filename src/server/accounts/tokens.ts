@@ -6,8 +6,11 @@ import { AccountError } from "./account-error.ts";
 import { hashSecret, newId, newSecret, sameHash } from "./secrets.ts";
 import { type User, userById } from "./users.ts";
 
-/** What a token may do: see; start and stop; make, change and remove; be scraped; administer. */
-export const SCOPES = ["read", "operate", "write", "metrics", "admin"] as const;
+/**
+ * What a token may do: see; start and stop; make, change and remove; be scraped; run the builds that the server hands
+ * out; administer.
+ */
+export const SCOPES = ["read", "operate", "write", "metrics", "worker", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export interface Token {
@@ -132,7 +135,8 @@ function readScopes(wanted: readonly string[], user: User): readonly Scope[] {
       },
     );
   }
-  if (wanted.includes("admin") && user.role !== "admin") {
+  // Whoever runs builds says what they are made of.
+  if ((wanted.includes("admin") || wanted.includes("worker")) && user.role !== "admin") {
     throw new AccountError("invalid-scope", `${user.name} is no administrator, so no token of theirs can be`);
   }
   return SCOPES.filter((scope) => wanted.includes(scope));

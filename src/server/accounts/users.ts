@@ -6,6 +6,9 @@ import { AccountError } from "./account-error.ts";
 
 export type Role = "admin" | "user";
 
+/** For which jobs a user may upload builds: none, those that are listed, any. Administrators: any. */
+export type Uploads = "none" | "listed" | "any";
+
 export interface User {
   readonly id: number;
   readonly name: string;
@@ -13,6 +16,7 @@ export interface User {
   /** What the user sees and touches; the root for an administrator. */
   readonly path: PolicyPath;
   readonly passwordHash: string | undefined;
+  readonly uploads: Uploads;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
@@ -23,6 +27,8 @@ export interface NewUser {
   /** Default: the user's own name for a user, everything for an administrator. */
   readonly path?: string | undefined;
   readonly passwordHash?: string | undefined;
+  /** Default: listed, with nothing listed yet. */
+  readonly uploads?: Uploads | undefined;
 }
 
 interface Row {
@@ -31,10 +37,11 @@ interface Row {
   readonly role: Role;
   readonly path: PolicyPath;
   readonly password_hash: string | null;
+  readonly uploads: Uploads;
   readonly created_at: number;
 }
 
-const COLUMNS = "id, name, role, path, password_hash, created_at";
+const COLUMNS = "id, name, role, path, password_hash, uploads, created_at";
 const NAME = /^[a-z0-9][a-z0-9.-]{0,62}$/;
 
 /** The user of this name, or undefined. */
@@ -74,20 +81,31 @@ export function addUser(db: Database, user: NewUser, now: number): User {
       });
     }
     const { lastInsertRowid } = db
-      .query("INSERT INTO user (name, role, path, password_hash, created_at) VALUES (?, ?, ?, ?, ?)")
-      .run(name, user.role, path, user.passwordHash ?? null, now);
+      .query(
+        "INSERT INTO user (name, role, path, password_hash, uploads, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+      )
+      .run(name, user.role, path, user.passwordHash ?? null, user.uploads ?? "listed", now);
     return userById(db, Number(lastInsertRowid))!;
   });
 }
 
-/** Changes a role or a path. Sessions and tokens follow at once. Throws AccountError missing, last-admin, invalid-path. */
-export function changeUser(db: Database, name: string, change: { role?: Role; path?: string }): User {
+/** What can be changed of a user. */
+export interface UserChange {
+  readonly role?: Role;
+  readonly path?: string;
+  readonly uploads?: Uploads;
+}
+
+/** Sessions and tokens follow at once. Throws AccountError missing, last-admin, invalid-path. */
+export function changeUser(db: Database, name: string, change: UserChange): User {
   return write(db, () => {
     const user = existing(db, name);
     const role = change.role ?? user.role;
     if (role !== "admin") refuseLastAdmin(db, user);
     const path = role === "admin" ? ROOT_PATH : readPath(change.path ?? (user.path || user.name));
-    db.query("UPDATE user SET role = ?, path = ? WHERE id = ?").run(role, path, user.id);
+    db.query("UPDATE user SET role = ?, path = ?, uploads = ? WHERE id = ?").run(
+      ...([role, path, change.uploads ?? user.uploads, user.id] as const),
+    );
     return userById(db, user.id)!;
   });
 }
@@ -146,6 +164,6 @@ function readPath(text: string): PolicyPath {
   return path;
 }
 
-function fromRow({ id, name, role, path, password_hash, created_at }: Row): User {
-  return { id, name, role, path, passwordHash: password_hash ?? undefined, createdAt: created_at };
+function fromRow({ password_hash, created_at, ...row }: Row): User {
+  return { ...row, passwordHash: password_hash ?? undefined, createdAt: created_at };
 }

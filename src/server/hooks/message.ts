@@ -10,6 +10,8 @@ const OTHERS: Partial<Record<EventKind, string>> = {
   "server-started": "server.started",
   "server-stopped": "server.stopped",
   "backup-failed": "backup.failed",
+  "build-finished": "build.finished",
+  "build-failed": "build.failed",
   warning: "server.warning",
 };
 

@@ -18,6 +18,17 @@ const SECURITY: readonly (readonly [string, string])[] = [
   ["permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"],
 ];
 
+/** For the pages that stand in frames of other pages of ours. */
+export const FRAMED_BY_US: Readonly<Record<string, string>> = {
+  "content-security-policy": SECURITY[0]![1].replace("frame-ancestors 'none'", "frame-ancestors 'self'"),
+  "x-frame-options": "SAMEORIGIN",
+};
+
+/** For pages that have frames with other pages of ours in them. */
+export const FRAMES_OURS: Readonly<Record<string, string>> = {
+  "content-security-policy": `${SECURITY[0]![1]}; frame-src 'self'`,
+};
+
 /** Sets them where the answer doesn't say otherwise. What doesn't ask to be cached isn't. */
 export function addHeaders(headers: Headers, id: string): void {
   for (const [name, value] of SECURITY) if (!headers.has(name)) headers.set(name, value);

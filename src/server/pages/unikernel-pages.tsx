@@ -6,19 +6,30 @@ import { ConsolePage, RANGES, RemovePage, UnikernelPage } from "../../../web/pag
 import { UnikernelsPage, pathOf } from "../../../web/pages/unikernels.tsx";
 import type { ConsoleCursor, Outcome, Resolution } from "../../orchestrator/api.ts";
 import { visitOf } from "../access/visit.ts";
+import { activeSince } from "../builds/api-routes.ts";
+import { wantsJson } from "../builds/negotiate.ts";
 import type { ServerContext } from "../context.ts";
 import { actorFor, granted, nameIn } from "../routes/ask.ts";
 import { itemJson } from "../routes/console-json.ts";
 import type { ApiDocument } from "../routes/reference.ts";
 import { Name } from "../routes/schemas.ts";
 import { hostFigures } from "../routes/system.ts";
+import { publicStart } from "./build-pages.tsx";
 import { html, ownPath, pageContext, readForm, seeOther } from "./render.tsx";
 
 /** Lines of the console on a unikernel's page; all of them are on the console's own. */
 const TAIL = 200;
 const PAGE_OF_LINES = 2000;
 
-function homePage({ orchestrator, now }: ServerContext, request: Request): Response {
+/** Strangers, and programs that ask for JSON, come for the builds; all others for everything. */
+function start(context: ServerContext, request: Request): Response {
+  const { scopes } = visitOf(request).principal;
+  return wantsJson(request) || !scopes.has("read")
+    ? publicStart(context, request)
+    : homePage(context, request);
+}
+
+function homePage({ orchestrator, builds, now }: ServerContext, request: Request): Response {
   const actor = actorFor(request);
   const samples = [...orchestrator.stats.latest(actor).values()];
   return html(
@@ -31,6 +42,7 @@ function homePage({ orchestrator, now }: ServerContext, request: Request): Respo
         resident: samples.reduce((sum, { resident }) => sum + resident, 0),
       }}
       host={hostFigures()}
+      jobs={builds.overview({ activeSince: activeSince(now()) })}
     />,
   );
 }
@@ -90,7 +102,7 @@ export function unikernelPages(context: ServerContext, document: () => ApiDocume
   const see = { detail: { hide: true }, params: Name };
   const form = { ...see, parse: "none" } as const;
   return new Elysia({ name: "unikernel-pages" })
-    .get("/", ({ request }) => homePage(context, request), { detail: { hide: true } })
+    .get("/", ({ request }) => start(context, request), { detail: { hide: true } })
     .get(
       "/reference",
       ({ request }) =>

@@ -4,11 +4,13 @@ import type { ImageView, Sha256 as Sha256Type } from "../../orchestrator/api.ts"
 import { type PolicyPath, ROOT_PATH, isNameWithin } from "../../orchestrator/names.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
-import { HttpError } from "../http/http-error.ts";
+import type { BuildId } from "../../store/api.ts";
+import { HttpError, notFound } from "../http/http-error.ts";
 import { actorFor, granted } from "./ask.ts";
 import { Sha256 } from "./schemas.ts";
 
 const tags = ["images"];
+const UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 const Params = t.Object({ sha256: Sha256 });
 
 /** An image as somebody of that path may see it: without the names of other people's unikernels. */
@@ -16,7 +18,7 @@ function seenFrom(path: PolicyPath, image: ImageView): ImageView {
   return { ...image, usedBy: image.usedBy.filter((name) => isNameWithin(name, path)) };
 }
 
-export function imageRoutes({ orchestrator }: ServerContext) {
+export function imageRoutes({ orchestrator, builds, contents }: ServerContext) {
   return new Elysia({ name: "images", prefix: "/api/v1" })
     .get(
       "/images",
@@ -45,6 +47,24 @@ export function imageRoutes({ orchestrator }: ServerContext) {
           description:
             "The body is the file itself, of any size; it is kept once it is whole and a unikernel.",
         },
+      },
+    )
+    .post(
+      "/images/from-build",
+      async ({ request, body, set }) => {
+        const actor = actorFor(request);
+        const build = builds.build(body.build as BuildId);
+        if (build?.main === undefined) throw notFound(`build ${body.build} with a main binary`);
+        const { path } = build.main;
+        const content = builds.artifact(build.id, path)?.content;
+        if (content === undefined) throw notFound(`${path} any more: only its SHA-256 is known`);
+        const image = granted(await orchestrator.images.put(actor, contents.read(content)));
+        set.status = 201;
+        return seenFrom(actor.path, image);
+      },
+      {
+        body: t.Object({ build: t.String({ pattern: UUID }) }),
+        detail: { tags, summary: "Make an image of a build's main binary" },
       },
     )
     .get(

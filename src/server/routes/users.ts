@@ -12,16 +12,19 @@ import {
   removeUser,
   setPassword,
 } from "../accounts/users.ts";
+import { allowUpload, forbidUpload, listedJobs } from "../accounts/upload-access.ts";
+import { parseJobName } from "../../store/api.ts";
 import type { ServerContext } from "../context.ts";
 import { notFound } from "../http/http-error.ts";
-import { NewToken, Password, Role, UserName } from "./account-schemas.ts";
+import { NewToken, Password, Role, Uploads, UserName } from "./account-schemas.ts";
 
 const tags = ["users"];
 const OneUser = t.Object({ user: t.String({ maxLength: 63 }) });
+const OneJob = t.Object({ user: t.String({ maxLength: 63 }), job: t.String({ maxLength: 128 }) });
 
 /** A user without the password's hash. */
-function seen({ name, role, path, passwordHash, createdAt }: User) {
-  return { name, role, path, createdAt, canSignIn: passwordHash !== undefined };
+function seen({ name, role, path, uploads, passwordHash, createdAt }: User) {
+  return { name, role, path, uploads, createdAt, canSignIn: passwordHash !== undefined };
 }
 
 export function userRoutes({ db, now }: ServerContext) {
@@ -30,6 +33,10 @@ export function userRoutes({ db, now }: ServerContext) {
     if (user === undefined) throw notFound(`user ${name}`);
     return user;
   };
+  const uploadsOf = ({ id, uploads, role }: User) => ({
+    uploads: role === "admin" ? "any" : uploads,
+    jobs: listedJobs(db, id),
+  });
   return new Elysia({ name: "users", prefix: "/api/v1" })
     .get("/users", () => ({ users: listUsers(db).map(seen) }), { detail: { tags, summary: "List users" } })
     .post(
@@ -46,14 +53,19 @@ export function userRoutes({ db, now }: ServerContext) {
           role: Role,
           path: t.Optional(t.String({ maxLength: 500 })),
           password: t.Optional(Password),
+          uploads: t.Optional(Uploads),
         }),
         detail: { tags, summary: "Add a user; without a password one that has tokens only" },
       },
     )
     .patch("/users/:user", ({ params, body }) => seen(changeUser(db, params.user, body)), {
       params: OneUser,
-      body: t.Object({ role: t.Optional(Role), path: t.Optional(t.String({ maxLength: 500 })) }),
-      detail: { tags, summary: "Change a user's role or path" },
+      body: t.Object({
+        role: t.Optional(Role),
+        path: t.Optional(t.String({ maxLength: 500 })),
+        uploads: t.Optional(Uploads),
+      }),
+      detail: { tags, summary: "Change a user's role, path or uploads" },
     })
     .put(
       "/users/:user/password",
@@ -72,6 +84,32 @@ export function userRoutes({ db, now }: ServerContext) {
         return { ok: true };
       },
       { params: OneUser, detail: { tags, summary: "Remove a user; the unikernels stay" } },
+    )
+    .get("/users/:user/uploads", ({ params }) => uploadsOf(existing(params.user)), {
+      params: OneUser,
+      detail: { tags, summary: "For which jobs a user may upload builds" },
+    })
+    .put(
+      "/users/:user/uploads/:job",
+      ({ params }) => {
+        const user = existing(params.user);
+        const job = parseJobName(params.job);
+        if (job === undefined || !allowUpload(db, user.id, job)) throw notFound(`job ${params.job}`);
+        return uploadsOf(user);
+      },
+      { params: OneJob, detail: { tags, summary: "List a job for a user's uploads" } },
+    )
+    .delete(
+      "/users/:user/uploads/:job",
+      ({ params }) => {
+        const user = existing(params.user);
+        const job = parseJobName(params.job);
+        if (job === undefined || !forbidUpload(db, user.id, job)) {
+          throw notFound(`job ${params.job} in the list of ${user.name}`);
+        }
+        return uploadsOf(user);
+      },
+      { params: OneJob, detail: { tags, summary: "Take a job off that list" } },
     )
     .get("/users/:user/tokens", ({ params }) => ({ tokens: listTokens(db, existing(params.user).id) }), {
       params: OneUser,

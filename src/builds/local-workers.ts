@@ -1,0 +1,82 @@
+/**
+ * The workers of this machine: processes of their own, so that what a job does to its worker it doesn't do to the
+ * server. They have sessions of their own and outlive a server: one that builds goes on and finds the next server,
+ * whose own worker for that slot waits until it has ended.
+ */
+import { selfCommand } from "../lib/self.ts";
+
+export interface LocalWorkersOptions {
+  readonly count: number;
+  /** Arguments of `robur worker` beside the slot. */
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A worker's process ended: what it was doing is lost. */
+  readonly onEnd: (name: string) => void;
+  readonly report: (text: string) => void;
+}
+
+const FIRST_PAUSE_MS = 500;
+const LAST_PAUSE_MS = 60_000;
+/** Who lived for so long was no bad start. */
+const STEADY_MS = 30_000;
+const STOP_WAIT_MS = 1000;
+
+/** A worker's name, which says which process it is. */
+export function localWorkerName(slot: number, pid: number): string {
+  return `local-${slot}-${pid}`;
+}
+
+export class LocalWorkers implements AsyncDisposable {
+  readonly #options: LocalWorkersOptions;
+  readonly #children = new Map<number, Bun.Subprocess>();
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  #isStarted = false;
+  #isStopping = false;
+
+  constructor(options: LocalWorkersOptions) {
+    this.#options = options;
+  }
+
+  /** Starts them, the first time: a server without jobs needs none. */
+  start(): void {
+    if (this.#isStarted || this.#isStopping) return;
+    this.#isStarted = true;
+    for (let slot = 1; slot <= this.#options.count; slot++) this.#spawn(slot, FIRST_PAUSE_MS);
+  }
+
+  #spawn(slot: number, pause: number): void {
+    const { args, environment, onEnd, report } = this.#options;
+    const began = performance.now();
+    const child = Bun.spawn([...selfCommand(), "worker", "--slot", String(slot), ...args], {
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "inherit",
+      detached: true,
+      env: environment as Record<string, string>,
+    });
+    child.unref();
+    this.#children.set(slot, child);
+    void child.exited.then((code) => {
+      if (this.#isStopping) return undefined;
+      onEnd(localWorkerName(slot, child.pid));
+      const wasSteady = performance.now() - began > STEADY_MS;
+      const next = wasSteady ? FIRST_PAUSE_MS : Math.min(LAST_PAUSE_MS, pause * 2);
+      report(`worker ${slot} ended (${child.signalCode ?? code}); another is started`);
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        if (!this.#isStopping) this.#spawn(slot, next);
+      }, pause);
+      this.#timers.add(timer);
+      return undefined;
+    });
+  }
+
+  /** Those that wait end; those that build go on, and end afterwards. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopping = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    const children = [...this.#children.values()];
+    for (const child of children) child.kill("SIGTERM");
+    await Promise.race([Promise.all(children.map(({ exited }) => exited)), Bun.sleep(STOP_WAIT_MS)]);
+  }
+}

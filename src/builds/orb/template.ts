@@ -1,0 +1,20 @@
+/** What a worker runs for an orb job where the platform has no template of its own. */
+import type { Platform } from "../../store/api.ts";
+
+/** 2020-05-10T19:14:47Z, which Robur's builders use: equal for all builds, so that dates make no difference. */
+const DATE = 1_589_138_087;
+
+/**
+ * The script, in which %%OPAM_PACKAGE%% and %%PLATFORM%% are to be replaced. The sandbox has this executable as
+ * /usr/bin/orb. It is a sandbox already, so opam makes none inside.
+ */
+export function defaultTemplate(platform: Platform): string {
+  const isFreebsd = platform.startsWith("freebsd");
+  return `#!/bin/sh
+set -ex
+orb build${isFreebsd ? "" : " --disable-sandboxing"} --solver-timeout=600 --switch-name=/tmp/myswitch \\
+  --date=${DATE} --out=. \\
+  --repos=default:https://opam.ocaml.org,unikernels:https://git.robur.coop/robur/unikernel-repo.git \\
+  '%%OPAM_PACKAGE%%'
+`;
+}

@@ -1,0 +1,89 @@
+/**
+ * Pseudo-terminals, with node-pty's names. Its own JavaScript hands the terminal to a socket of the runtime, which
+ * closes it here; its native binding alone works, also inside the compiled executable, where the literal path below
+ * makes it a part of the file.
+ */
+import { closeSync } from "node:fs";
+import { RoburError } from "../lib/errors.ts";
+
+interface Native {
+  fork(
+    file: string,
+    args: readonly string[],
+    environment: readonly string[],
+    cwd: string,
+    columns: number,
+    rows: number,
+    uid: number,
+    gid: number,
+    utf8: boolean,
+    helper: string,
+    onExit: (code: number, signal: number) => void,
+  ): { readonly fd: number; readonly pid: number };
+}
+
+export interface SpawnOptions {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** How the process ended: a status, or by a signal (0: by none). */
+export interface Exit {
+  readonly exitCode: number;
+  readonly signal: number;
+}
+
+export interface Pty {
+  readonly pid: number;
+  /** What is written to the terminal, until nobody has it open any more. Read once. */
+  readonly output: AsyncIterable<Uint8Array>;
+  readonly exited: Promise<Exit>;
+  /** Closes the terminal; who still has it gets SIGHUP. */
+  close(): void;
+}
+
+export class PtyError extends RoburError<"pty-failed"> {}
+
+let native: Native | undefined;
+
+function load(): Native {
+  return (native ??=
+    process.arch === "arm64"
+      ? (require("node-pty/prebuilds/linux-arm64/pty.node") as Native)
+      : (require("node-pty/prebuilds/linux-x64/pty.node") as Native));
+}
+
+/** Starts a program on a terminal of its own, in a session of its own. Throws PtyError. */
+export function spawn(file: string, args: readonly string[], options: SpawnOptions): Pty {
+  const { promise: exited, resolve } = Promise.withResolvers<Exit>();
+  const environment = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
+  const { cwd, cols, rows } = options;
+  try {
+    const onExit = (exitCode: number, signal: number) => resolve({ exitCode, signal });
+    const { fd, pid } = load().fork(
+      ...([file, args, environment, cwd, cols, rows] as const),
+      ...([-1, -1, true, "", onExit] as const),
+    );
+    let isOpen = true;
+    const close = () => {
+      if (isOpen) closeSync(fd);
+      isOpen = false;
+    };
+    return { pid, output: read(fd), exited, close };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new PtyError("pty-failed", "a job can't be given a terminal", { why, cause: error });
+  }
+}
+
+async function* read(fd: number): AsyncGenerator<Uint8Array, void> {
+  try {
+    for await (const chunk of Bun.file(fd).stream()) yield chunk;
+  } catch (error) {
+    // The kernel's word for a terminal that nobody has open on the other side.
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code !== "EIO" && code !== "EBADF") throw error;
+  }
+}

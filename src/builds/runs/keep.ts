@@ -1,0 +1,69 @@
+/** Makes an attempt a build of the store: with its console, the files that it made, and how it ended. */
+import type { Database } from "bun:sqlite";
+import { write } from "../../db/open.ts";
+import type { BuildStore, Content } from "../../store/api.ts";
+import type { BuildId, BuildResult, Outcome } from "../api.ts";
+import { done, refuse } from "../api.ts";
+import { linesBetween } from "./console.ts";
+import type { Attempt } from "./records.ts";
+
+export interface CollectedFile {
+  readonly path: string;
+  readonly content: Content;
+}
+
+export interface AttemptEnding {
+  readonly result: BuildResult;
+  readonly files: readonly CollectedFile[];
+  readonly finishedAt: number;
+}
+
+/** Whoever built it: the user that the store shows. */
+const BUILDER = "robur";
+
+/** Adds the build, once: one that is there already is that one. Throws StoreError. */
+export async function keepAttempt(
+  { db, builds }: { readonly db: Database; readonly builds: BuildStore },
+  attempt: Attempt,
+  { result, files, finishedAt }: AttemptEnding,
+): Promise<Outcome<BuildId>> {
+  const { uuid, run, assignment, startedAt, firstLine, worker } = attempt;
+  const outcome = await builds.add({
+    id: uuid,
+    ...{ job: assignment.job, platform: assignment.platform, startedAt, result, files, worker },
+    script: new TextEncoder().encode(assignment.script),
+    // A clock that was set back must not make a build that ended before it began.
+    finishedAt: Math.max(startedAt, finishedAt),
+    console: linesBetween(db, run, firstLine, endOfLines(db, attempt)),
+    uploadedBy: BUILDER,
+  });
+  if (outcome.ok || outcome.refusal.code === "exists") return done(uuid);
+  // Not the worker's fault, and it won't be better when it is sent again: the build says what was wrong with it.
+  if (result.kind !== "message" || files.length > 0) {
+    const message = { kind: "message" as const, text: `its output was refused: ${outcome.refusal.message}` };
+    return keepAttempt({ db, builds }, attempt, { result: message, files: [], finishedAt });
+  }
+  return refuse("invalid", outcome.refusal.message);
+}
+
+/** Where the lines of the next attempt begin. */
+export function endOfLines(db: Database, { run, number }: Attempt): number {
+  const next = db
+    .query<{ first_line: number }, [number, number]>(
+      "SELECT first_line FROM run_attempt WHERE run = ? AND number > ? ORDER BY number LIMIT 1",
+    )
+    .get(run, number);
+  return next?.first_line ?? Number.MAX_SAFE_INTEGER;
+}
+
+/** Frees what kept builds' consoles take here; their readers read the store's. */
+export function dropConsoles(db: Database, endedBefore: number): void {
+  write(db, () =>
+    db
+      .query(
+        `DELETE FROM run_console WHERE run IN (SELECT id FROM run WHERE finished_at < ? AND lines > 0 AND NOT EXISTS
+           (SELECT 1 FROM run_attempt WHERE run_attempt.run = run.id AND is_kept = 0))`,
+      )
+      .run(endedBefore),
+  );
+}

@@ -1,0 +1,138 @@
+/** Sandboxes made by docker or podman: their daemon or their program keeps the root file systems and the limits. */
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { identify, isAlive } from "../../linux/processes.ts";
+import type { Sandbox, SandboxWish, Sandboxes } from "./api.ts";
+import { scriptCommand } from "./arguments.ts";
+import { HOSTNAME, JOB_DIRECTORY, JOB_ENVIRONMENT, SCRIPT } from "./layout.ts";
+import { definitionOf } from "./platforms.ts";
+import { SYSTEM_PATH, call, needProgram } from "./programs.ts";
+import { SandboxError } from "./sandbox-error.ts";
+import { readIdentity } from "./remains.ts";
+
+export type ContainerProgram = "docker" | "podman";
+
+export interface ContainerWish {
+  readonly program: ContainerProgram;
+  readonly name: string;
+  readonly image: string;
+  /** The host's directory that is JOB_DIRECTORY inside. */
+  readonly directory: string;
+  /** Is /usr/bin/orb inside. */
+  readonly executable: string | undefined;
+  readonly command: readonly string[];
+  readonly wish: Pick<SandboxWish, "limits" | "network">;
+}
+
+/**
+ * The arguments of docker or podman. Pure. Throws SandboxError no-sandbox for what they can't do: a choice of hosts,
+ * and a limit for the disk.
+ */
+export function containerArguments({ program, name, image, ...rest }: ContainerWish): string[] {
+  const { directory, executable, command, wish } = rest;
+  const { limits, network } = wish;
+  if (network.kind === "hosts")
+    throw cannot(program, "let a job reach some hosts only", "network none or all");
+  if (limits.diskMb !== undefined)
+    throw cannot(program, "limit what a job writes", "no disk limit for this job");
+  return [
+    ...["run", "--rm", "--init", "--name", name, "--hostname", HOSTNAME],
+    ...["--network", network.kind === "none" ? "none" : "bridge"],
+    ...["--security-opt", "no-new-privileges", "--cap-drop", "ALL"],
+    ...["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "KILL"].flatMap((right) => [
+      "--cap-add",
+      right,
+    ]),
+    ...(limits.memoryMb === undefined
+      ? []
+      : ["--memory", `${limits.memoryMb}m`, "--memory-swap", `${limits.memoryMb}m`]),
+    ...(limits.cpus === undefined ? [] : ["--cpus", String(limits.cpus)]),
+    ...(limits.processes === undefined ? [] : ["--pids-limit", String(limits.processes)]),
+    ...Object.entries(JOB_ENVIRONMENT).flatMap(([key, value]) => ["--env", `${key}=${value}`]),
+    ...["--volume", `${directory}:${JOB_DIRECTORY}`],
+    ...(executable === undefined ? [] : ["--volume", `${executable}:/usr/bin/orb:ro`]),
+    ...["--workdir", JOB_DIRECTORY, image],
+    ...command,
+  ];
+}
+
+function cannot(program: ContainerProgram, what: string, hint: string): SandboxError {
+  return new SandboxError("no-sandbox", `${program} can't ${what}`, {
+    hint: `${hint}, or sandboxes of kind bwrap`,
+  });
+}
+
+/** Sandboxes of one worker. Throws SandboxError no-sandbox where the program isn't installed. */
+export function openContainers(
+  dataDirectory: string,
+  program: ContainerProgram,
+  executable: string | undefined,
+): Sandboxes {
+  const path = needProgram(program);
+  const all = join(dataDirectory, "containers");
+  mkdirSync(all, { recursive: true, mode: 0o700 });
+  return {
+    async prepare(wish) {
+      const { image } = definitionOf(dataDirectory, wish.platform);
+      const name = `robur-build-${crypto.randomUUID()}`;
+      return prepareContainer({ all, program, path, name, image, executable }, wish);
+    },
+    shell: async () => undefined,
+    async sweep() {
+      for (const name of readdirSync(all)) {
+        const owner = readIdentity(join(all, name, "owner.json"));
+        if (owner !== undefined && isAlive(owner)) continue;
+        await call([path, "rm", "--force", name]);
+        rmSync(join(all, name), { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+interface ContainerPlace {
+  readonly all: string;
+  readonly program: ContainerProgram;
+  readonly path: string;
+  readonly name: string;
+  readonly image: string;
+  readonly executable: string | undefined;
+}
+
+async function prepareContainer(place: ContainerPlace, wish: SandboxWish): Promise<Sandbox> {
+  const { all, program, path, name, image, executable } = place;
+  const { status, stderr } = await call([path, "info"]);
+  if (status !== 0) {
+    throw new SandboxError("no-sandbox", `${program} doesn't work here`, {
+      why: stderr.trim().split("\n").at(-1) ?? "",
+    });
+  }
+  const home = join(all, name);
+  const directory = join(home, "build");
+  const command = scriptCommand(wish.script, `${JOB_DIRECTORY}/${SCRIPT}`);
+  const run = containerArguments({ program, name, image, directory, executable, command, wish });
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(home, "owner.json"), JSON.stringify(identify("self")));
+  for (const { name: file, content } of wish.files) {
+    if (file === "" || file === "." || file === ".." || file === SCRIPT || /[/\0]/.test(file)) {
+      throw new SandboxError("failed", `${JSON.stringify(file)} can't be the name of a job's file`);
+    }
+    writeFileSync(join(directory, file), content);
+  }
+  writeFileSync(join(directory, SCRIPT), wish.script);
+  chmodSync(join(directory, SCRIPT), 0o755);
+  const remove = () => call([path, "rm", "--force", name]);
+  return {
+    argv: [path, ...run],
+    environment: { PATH: SYSTEM_PATH },
+    directory,
+    origin: { kind: program, packagesSha256: undefined, description: `${program} image ${image}` },
+    async kill() {
+      await remove();
+    },
+    async keep() {},
+    async [Symbol.asyncDispose]() {
+      await remove();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * The network of a job. Nothing but a loopback, unless it was given more: then pasta, which carries connections by
+ * ordinary sockets of its own, so the host's interfaces, routes and firewall stay as they are. The host's own loopback
+ * is not reached, but for ports that were named. For some hosts only, rules inside the job's network drop everything
+ * else; the job has no right to change them, and finds the hosts in its /etc/hosts: no name server answers it.
+ */
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { existsSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, mount } from "../../linux/mounts.ts";
+import type { JobNetwork } from "./api.ts";
+import { HOSTNAME, type NetworkPlan } from "./layout.ts";
+import { call, needProgram } from "./programs.ts";
+import { SandboxError } from "./sandbox-error.ts";
+
+/** What a job may speak with a host that it may reach: HTTP, HTTPS and git. */
+export const DEFAULT_PORTS = [80, 443, 9418] as const;
+/** The name server's address inside (RFC 5737), which pasta carries to the host's. */
+const RESOLVER = "198.51.100.53";
+const READY_LIMIT_MS = 10_000;
+/** A directory that every system has; in the launcher's own mounts nobody else uses it. */
+const NAMES = "/dev/shm";
+
+export interface HostWish {
+  readonly name: string;
+  readonly ports: readonly number[];
+}
+
+/** NAME, NAME:PORT, ADDRESS, [ADDRESS]:PORT. Undefined for anything else. */
+export function parseHost(text: string): HostWish | undefined {
+  const [, bracketed, plain, port] =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([^\s[\]]+?))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const isBareIpv6 = bracketed === undefined && isIP(text) === 6;
+  const name = isBareIpv6 ? text : (bracketed ?? plain);
+  if (name === undefined) return undefined;
+  const isName = /^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/.test(
+    name,
+  );
+  if (isIP(name) === 0 && !isName) return undefined;
+  if (isBareIpv6 || port === undefined) return { name: name.toLowerCase(), ports: DEFAULT_PORTS };
+  const number = Number(port);
+  return number >= 1 && number <= 65_535 ? { name: name.toLowerCase(), ports: [number] } : undefined;
+}
+
+/** A plan, and what /etc/hosts says. */
+export interface ResolvedNetwork {
+  readonly plan: NetworkPlan;
+  readonly hostsFile: string;
+  readonly resolvConf: string;
+}
+
+const isLoopback = (address: string) => address === "::1" || address.startsWith("127.");
+
+/** Looks the hosts up. Throws SandboxError unknown-host. */
+export async function resolveNetwork(
+  network: JobNetwork,
+  resolve: (name: string) => Promise<readonly string[]> = resolveName,
+): Promise<ResolvedNetwork> {
+  const own = `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${HOSTNAME}\n`;
+  if (network.kind === "none") return { plan: { kind: "none" }, hostsFile: own, resolvConf: "" };
+  if (network.kind === "all") {
+    return { plan: { kind: "all" }, hostsFile: own, resolvConf: `nameserver ${RESOLVER}\n` };
+  }
+  const allowed = new Map<string, Set<number>>();
+  const loopbackPorts = new Set<number>();
+  const lines: string[] = [];
+  for (const text of network.hosts) {
+    const wish = parseHost(text);
+    if (wish === undefined) throw new SandboxError("unknown-host", `${JSON.stringify(text)} is no host`);
+    const addresses = isIP(wish.name) === 0 ? await resolve(wish.name) : [wish.name];
+    if (addresses.length === 0) {
+      throw new SandboxError("unknown-host", `${wish.name} has no address`, {
+        why: "the job may reach it, so it is looked up before the job begins",
+      });
+    }
+    for (const address of addresses) {
+      if (isLoopback(address)) for (const port of wish.ports) loopbackPorts.add(port);
+      else allowed.set(address, new Set([...(allowed.get(address) ?? []), ...wish.ports]));
+      const isKnown = wish.name === address || wish.name === "localhost";
+      if (!isKnown) lines.push(`${address} ${wish.name}\n`);
+    }
+  }
+  return {
+    plan: {
+      kind: "hosts",
+      allowed: [...allowed].map(([address, ports]) => ({
+        address,
+        ports: [...ports].toSorted((a, b) => a - b),
+      })),
+      loopbackPorts: [...loopbackPorts],
+    },
+    hostsFile: own + [...new Set(lines)].join(""),
+    resolvConf: "",
+  };
+}
+
+async function resolveName(name: string): Promise<string[]> {
+  try {
+    return (await lookup(name, { all: true })).map(({ address }) => address);
+  } catch (error) {
+    if (["ENOTFOUND", "EAI_AGAIN", "ENODATA"].includes((error as { code?: string }).code ?? "")) return [];
+    throw error;
+  }
+}
+
+/** Rules for the job's network namespace: what it may send, all else is refused at once. Pure. */
+export function hostRules(plan: Extract<NetworkPlan, { kind: "hosts" }>): string {
+  const accept = plan.allowed.map(({ address, ports }) => {
+    const family = isIP(address) === 6 ? "ip6" : "ip";
+    return `    ${family} daddr ${address} tcp dport { ${ports.join(", ")} } accept\n`;
+  });
+  return `table inet job {
+  chain output {
+    type filter hook output priority filter; policy drop;
+    oifname "lo" accept
+    ct state established,related accept
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept
+${accept.join("")}    reject
+  }
+}
+`;
+}
+
+/** pasta's arguments. By default it forwards ports both ways and shows the host's loopback at the router's address. */
+export function pastaArguments(plan: NetworkPlan, namespace: string): string[] {
+  const ports = plan.kind === "hosts" ? plan.loopbackPorts : [];
+  return [
+    ...["--foreground", "--quiet", "--netns-only", "--config-net", "--no-map-gw"],
+    ...["--tcp-ports", "none", "--udp-ports", "none", "--udp-ns", "none"],
+    ...["--tcp-ns", ports.length === 0 ? "none" : ports.join(",")],
+    ...(plan.kind === "all" ? ["--dns-forward", RESOLVER] : []),
+    ...["--netns", namespace],
+  ];
+}
+
+/**
+ * Gives the network namespace of process `pid` its network. The caller has mounts of its own: a place in them becomes
+ * the namespace's name. Throws SandboxError.
+ */
+export async function startNetwork(pid: number, plan: NetworkPlan): Promise<void> {
+  const nsenter = needProgram("nsenter");
+  await waitFor("the network namespace", () => namespaceOf(pid) !== readlinkSync("/proc/self/ns/net"));
+  // pasta may not look into the process, nor into the sandbox's directory.
+  mount("tmpfs", NAMES, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k");
+  const at = `${NAMES}/network`;
+  writeFileSync(at, "");
+  mount(`/proc/${pid}/ns/net`, at, "", MS_BIND, "");
+  await openTunDevice();
+  if (plan.kind === "hosts") {
+    await nft([nsenter, `--net=${at}`, "--", needProgram("nft"), "-f", "-"], hostRules(plan));
+  }
+  const pasta = Bun.spawn(
+    [nsenter, "--user", "--target", String(pid), "--", needProgram("pasta"), ...pastaArguments(plan, at)],
+    { cwd: "/", stdin: "ignore", stdout: "ignore", stderr: "pipe", env: {} },
+  );
+  const said = pasta.stderr.text();
+  await waitFor("pasta", async () => {
+    if (pasta.exitCode !== null) {
+      const lines = (await said).split("\n").filter((line) => !line.startsWith("Failed to send"));
+      throw new SandboxError("failed", "pasta could not give the job a network", {
+        why: lines.join("\n").trim(),
+      });
+    }
+    return hasRoute(pid);
+  });
+}
+
+/** pasta runs as one of the job's users; where /dev/net/tun isn't for everybody, it gets one of its own to open. */
+async function openTunDevice(): Promise<void> {
+  const forAll = 0o006;
+  const isOpen = existsSync("/dev/net/tun") && (statSync("/dev/net/tun").mode & forAll) === forAll;
+  if (isOpen || !existsSync("/dev/net")) return;
+  mount("tmpfs", "/dev/net", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k");
+  const { status, stderr } = await call(["mknod", "--mode=666", "/dev/net/tun", "c", "10", "200"]);
+  if (status !== 0) throw new SandboxError("failed", "/dev/net/tun can't be made", { why: stderr.trim() });
+}
+
+async function nft(argv: readonly string[], rules: string): Promise<void> {
+  const { status, stderr } = await call(argv, { input: rules });
+  if (status !== 0) throw new SandboxError("failed", "nft refused the job's rules", { why: stderr.trim() });
+}
+
+const namespaceOf = (pid: number) => readlinkSync(`/proc/${pid}/ns/net`);
+
+/** Whether the namespace has a route that leads out: pasta adds it last. */
+function hasRoute(pid: number): boolean {
+  const routes = readFileSync(`/proc/${pid}/net/route`, "utf8").split("\n").slice(1);
+  const ipv6 = readFileSync(`/proc/${pid}/net/ipv6_route`, "utf8");
+  return routes.some((line) => line.split("\t")[1] === "00000000") || /^0{32} 00 .* (?!lo)\S+$/m.test(ipv6);
+}
+
+async function waitFor(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + READY_LIMIT_MS;
+  while (!(await condition())) {
+    if (performance.now() > deadline)
+      throw new SandboxError("failed", `${what} is not there after ten seconds`);
+    await Bun.sleep(2);
+  }
+}

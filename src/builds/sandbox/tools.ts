@@ -1,0 +1,62 @@
+/**
+ * The tree that lies over a platform's root: this very executable as /usr/bin/orb. It is made once for each version of
+ * the executable, and shared by all sandboxes.
+ */
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+} from "node:fs";
+import { rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { sandboxesDirectory } from "./layout.ts";
+
+/** The tree's path; undefined where robur is not one executable, but runs from its sources. */
+export function toolsTree(dataDirectory: string, executable: string | undefined): string | undefined {
+  if (executable === undefined) return undefined;
+  const { dev, ino, size, mtimeMs } = statSync(executable);
+  const version = Bun.hash(`${dev} ${ino} ${size} ${mtimeMs}`).toString(16);
+  const directory = join(sandboxesDirectory(dataDirectory), `tools-${version}`);
+  if (existsSync(directory)) return directory;
+  const unfinished = `${directory}.${crypto.randomUUID().slice(0, 8)}`;
+  mkdirSync(join(unfinished, "usr/bin"), { recursive: true, mode: 0o755 });
+  const orb = join(unfinished, "usr/bin/orb");
+  linkOrCopy(executable, orb);
+  try {
+    renameSync(unfinished, directory);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    // Another worker was faster.
+    if (!existsSync(directory)) throw error;
+  }
+  return directory;
+}
+
+function linkOrCopy(from: string, to: string): void {
+  // A link would share its mode and owner, which a user's own file may have unfit for others.
+  if ((statSync(from).mode & 0o555) === 0o555) {
+    try {
+      linkSync(from, to);
+      return;
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? "";
+      if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP"].includes(code)) throw error;
+    }
+  }
+  copyFileSync(from, to, constants.COPYFILE_FICLONE);
+  chmodSync(to, 0o755);
+}
+
+/** Trees of other versions that no sandbox uses. */
+export function removeOldTools(dataDirectory: string, used: ReadonlySet<string>): void {
+  const directory = sandboxesDirectory(dataDirectory);
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (name.startsWith("tools-") && !used.has(path)) rmSync(path, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,321 @@
+/**
+ * The build service: jobs, queues and runs, in the database first and acted on afterwards. Workers of both protocols
+ * are handed work here and bring back what became of it; an attempt's UUID is what they must show, so what comes from
+ * an attempt that was given up changes nothing.
+ */
+import type { Database } from "bun:sqlite";
+import { DatabaseError } from "../db/database-error.ts";
+import { write } from "../db/open.ts";
+import { errorLine } from "../lib/errors.ts";
+import type { BuildStore, ContentSession, ContentStore } from "../store/api.ts";
+import type { ConsoleLine, JobDefinition, JobName, Outcome, Platform, Run, RunId } from "./api.ts";
+import { done, refuse, sayResult } from "./api.ts";
+import { readLines } from "./runs/console.ts";
+import { WorkerDesk } from "./runs/desk.ts";
+import { dropConsoles, endOfLines } from "./runs/keep.ts";
+import { RunLedger } from "./runs/ledger.ts";
+import { step } from "./runs/life.ts";
+import {
+  type Attempt,
+  type ListRuns,
+  attemptByUuid,
+  listRuns,
+  openAttempt,
+  openAttempts,
+  pruneRuns,
+  putRun,
+  runById,
+  runByName,
+} from "./runs/records.ts";
+import { type Change, type ScheduleEvent, decide } from "./schedule/decide.ts";
+import { type Performed, factsOf, nextDue, perform, platformNames, queueOf } from "./schedule/records.ts";
+import type { ScriptSource } from "./templates.ts";
+
+export interface BuildServiceOptions {
+  readonly db: Database;
+  readonly contents: ContentStore;
+  readonly builds: BuildStore;
+  /** What becomes of an orb job on a platform. */
+  readonly templates: ScriptSource;
+  readonly now?: () => number;
+  readonly random?: () => number;
+  /** A worker that says nothing for so long is gone. Default: 30 s. */
+  readonly lostAfterMs?: number;
+  /** What nobody waits for and goes wrong. */
+  readonly report: (text: string) => void;
+  /** A run ended. */
+  readonly onEnd?: (run: Run) => void;
+  /** There is something to do, or to be done later. */
+  readonly onWork?: () => void;
+}
+
+const LOST_AFTER_MS = 30_000;
+/** A worker ends a job at its time-out; the server does so this much later, when the worker didn't. */
+const TIMEOUT_SLACK_MS = 60_000;
+const TICK_MAX_MS = 60_000;
+const RUNS_KEPT_MS = 30 * 24 * 3_600_000;
+/** A build has its console; who watched its run to the end reads on for a while. */
+const CONSOLES_KEPT_MS = 3_600_000;
+
+/** Opens the service: takes up what an earlier server left. */
+export function openBuildService(options: BuildServiceOptions): BuildService {
+  return new BuildService(options);
+}
+
+export class BuildService implements AsyncDisposable {
+  readonly #options: BuildServiceOptions;
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #lostAfterMs: number;
+  readonly #ledger: RunLedger;
+  /** Where workers of both protocols come. */
+  readonly desk: WorkerDesk;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #prunedAt = 0;
+
+  constructor(options: BuildServiceOptions) {
+    this.#options = options;
+    this.#db = options.db;
+    this.#now = options.now ?? Date.now;
+    this.#random = options.random ?? Math.random;
+    this.#lostAfterMs = options.lostAfterMs ?? LOST_AFTER_MS;
+    const { db, builds, report, onEnd, templates } = options;
+    this.#ledger = new RunLedger({ db, builds, report, onEnd, now: this.#now, random: this.#random });
+    const dispatch = (event: ScheduleEvent) => this.dispatch(event);
+    this.desk = new WorkerDesk({ ledger: this.#ledger, templates, dispatch });
+    for (const attempt of openAttempts(this.#db)) {
+      // The connection was all that there was of a worker of the original protocol.
+      if (attempt.link === "builder")
+        this.#ledger.step(attempt, { kind: "lost", why: "the server was restarted" });
+      else this.#ledger.heard.set(attempt.uuid, this.#now());
+    }
+    this.tick();
+  }
+
+  /* ---- jobs and queues ---- */
+
+  /** Decides on an event and writes what follows from it; answers what was queued or moved. */
+  dispatch(event: ScheduleEvent): Outcome<readonly Run[]> {
+    const now = this.#now();
+    const outcome = write(this.#db, (): Outcome<Performed> => {
+      const decision = decide(event, factsOf(this.#db), { now, random: this.#random });
+      return decision.ok ? done(this.#perform(decision.value, now)) : decision;
+    });
+    if (!outcome.ok) return outcome;
+    for (const { platform } of outcome.value.queued) this.#ledger.work.wake(platform);
+    for (const id of outcome.value.changed) this.#ledger.runs.wake(id);
+    if (event.kind === "undrop") this.#ledger.work.wake(event.platform);
+    if (event.kind !== "tick") this.#arm();
+    if (event.kind === "define" || outcome.value.queued.length > 0) this.#options.onWork?.();
+    return done(outcome.value.queued);
+  }
+
+  #perform(changes: readonly Change[], now: number): Performed {
+    return changes.length === 0 ? { queued: [], changed: [] } : perform(this.#db, changes, now);
+  }
+
+  job(name: JobName): JobDefinition | undefined {
+    return factsOf(this.#db).job(name);
+  }
+
+  jobs(): readonly JobDefinition[] {
+    return factsOf(this.#db).jobs();
+  }
+
+  /** Ascending; each is a queue, also an empty one. */
+  platforms(): readonly Platform[] {
+    return platformNames(this.#db, false);
+  }
+
+  droppedPlatforms(): readonly Platform[] {
+    return platformNames(this.#db, true);
+  }
+
+  /** What waits, in the order in which it is handed out. */
+  queue(platform: Platform): readonly Run[] {
+    return queueOf(this.#db, platform);
+  }
+
+  /** Moves a run that waits. */
+  move(run: Run, place: "front" | "back"): Outcome<Run> {
+    if (run.state !== "queued") return refuse("ended", `${nameOf(run)} doesn't wait: it is ${run.state}`);
+    const now = this.#now();
+    const priority =
+      place === "front" ? Math.max(run.priority, this.queue(run.platform)[0]?.priority ?? 0) : 0;
+    write(this.#db, () => perform(this.#db, [{ do: "move", run, place, priority }], now));
+    this.#ledger.work.wake(run.platform);
+    return done(runById(this.#db, run.id)!);
+  }
+
+  /* ---- runs ---- */
+
+  run(id: RunId): Run | undefined {
+    return runById(this.#db, id);
+  }
+
+  /** By `JOB:NUMBER`, job, or UUID. */
+  findRun(text: string): Run | undefined {
+    return runByName(this.#db, text);
+  }
+
+  runs(options: ListRuns): readonly Run[] {
+    return listRuns(this.#db, options);
+  }
+
+  /** The attempt, if it goes on. */
+  runningAttempt(uuid: string): Attempt | undefined {
+    return openAttempt(this.#db, uuid);
+  }
+
+  /** All attempts that go on. */
+  runningAttempts(): readonly Attempt[] {
+    return openAttempts(this.#db);
+  }
+
+  /** An attempt's lines as they come, from the first, until it has ended and all were given. */
+  async *followAttempt(attempt: Attempt, signal: AbortSignal): AsyncGenerator<ConsoleLine, void> {
+    const either = AbortSignal.any([signal, this.#ledger.closing.signal]);
+    for (let next = attempt.firstLine; !either.aborted;) {
+      const isOpen = openAttempt(this.#db, attempt.uuid) !== undefined;
+      const lines = readLines(this.#db, attempt.run, next, endOfLines(this.#db, attempt));
+      for (const line of lines) {
+        yield line;
+        next = line.index + 1;
+      }
+      if (lines.length > 0) continue;
+      if (!isOpen) return;
+      await this.#ledger.runs.wait([attempt.run], either, 1000);
+    }
+  }
+
+  /** How and when an attempt ended, in the original's words. */
+  attemptEnd({ uuid, run: id }: Attempt): { readonly text: string; readonly endedAt: number } {
+    const attempt = attemptByUuid(this.#db, uuid);
+    const run = runById(this.#db, id);
+    const endedAt = attempt?.endedAt ?? this.#now();
+    if (attempt?.lost !== null && attempt !== undefined) {
+      return { text: sayResult({ kind: "message", text: attempt.lost }), endedAt };
+    }
+    return { text: run?.outcome ?? "gone", endedAt };
+  }
+
+  /** For the files of a build that come in. */
+  session(): ContentSession {
+    return this.#options.contents.session();
+  }
+
+  /** One that waits never begins; one that runs is told to end. */
+  abort(run: Run, who: string): Outcome<Run> {
+    const current = runById(this.#db, run.id);
+    if (current === undefined) return refuse("not-found", `there is no run ${nameOf(run)}`);
+    if (current.state === "finished" || current.state === "aborted") {
+      return refuse("ended", `${nameOf(run)} has ended: ${current.outcome ?? current.state}`);
+    }
+    const now = this.#now();
+    const stepped = step(current, { kind: "abort", who }, { now, random: this.#random() });
+    if (stepped !== undefined) {
+      write(this.#db, () => putRun(this.#db, stepped.run));
+      this.#ledger.told(stepped.run);
+    }
+    return done(runById(this.#db, run.id)!);
+  }
+
+  /** Resolves with the run when its state is one of these, or it is gone, or `signal` is aborted. */
+  async untilState(
+    id: RunId,
+    states: readonly Run["state"][],
+    signal: AbortSignal,
+  ): Promise<Run | undefined> {
+    const either = AbortSignal.any([signal, this.#ledger.closing.signal]);
+    for (;;) {
+      const run = runById(this.#db, id);
+      if (run === undefined || states.includes(run.state) || either.aborted) return run;
+      await this.#ledger.runs.wait([id], either);
+    }
+  }
+
+  /** A page of the console: lines from `from` on. Empty: there are none yet, or they are in the build by now. */
+  lines(id: RunId, from: number): readonly ConsoleLine[] {
+    return readLines(this.#db, id, from);
+  }
+
+  /** Lines as they come, from `from` on, until the run has ended and all were given. */
+  async *follow(id: RunId, from: number, signal: AbortSignal): AsyncGenerator<ConsoleLine, void> {
+    const either = AbortSignal.any([signal, this.#ledger.closing.signal]);
+    for (let next = from; !either.aborted;) {
+      // In this order: what comes between the two is found by the next turn.
+      const run = runById(this.#db, id);
+      const lines = readLines(this.#db, id, next);
+      for (const line of lines) {
+        yield line;
+        next = line.index + 1;
+      }
+      if (lines.length > 0) continue;
+      if (run === undefined || run.state === "finished" || run.state === "aborted") return;
+      await this.#ledger.runs.wait([id], either, 1000);
+    }
+  }
+
+  /* ---- time ---- */
+
+  /** Does what is due: jobs whose time has come, workers that are silent, runs that take too long. */
+  tick(): void {
+    try {
+      this.#tickNow();
+    } catch (error) {
+      // What can't be written now is due again in a moment.
+      if (!(error instanceof DatabaseError)) throw error;
+      this.#options.report(`the schedule waits: ${errorLine(error)}`);
+    }
+    this.#arm();
+  }
+
+  #tickNow(): void {
+    const now = this.#now();
+    const due = nextDue(this.#db);
+    if (due !== undefined && due < now) this.dispatch({ kind: "tick" });
+    for (const attempt of openAttempts(this.#db)) {
+      if (this.#ledger.keeping.has(attempt.uuid)) continue;
+      const heard = this.#ledger.heard.get(attempt.uuid) ?? now;
+      if (attempt.link === "http" && now - heard > this.#lostAfterMs) {
+        this.#ledger.step(attempt, { kind: "lost", why: "its worker is gone" });
+      } else if (now - attempt.startedAt > attempt.assignment.timeoutMs + this.#slack(attempt)) {
+        this.#ledger.step(attempt, { kind: "hung" });
+      }
+    }
+    this.#ledger.keepLost();
+    this.desk.forgetSilent(now - 2 * this.#lostAfterMs);
+    if (now - this.#prunedAt > 3_600_000) {
+      this.#prunedAt = now;
+      write(this.#db, () => pruneRuns(this.#db, now - RUNS_KEPT_MS));
+      dropConsoles(this.#db, now - CONSOLES_KEPT_MS);
+    }
+  }
+
+  /** The original's workers end a job after an hour by themselves, and the original's server at the same moment. */
+  #slack({ link }: Attempt): number {
+    return link === "builder" ? 0 : TIMEOUT_SLACK_MS;
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer);
+    if (this.#ledger.closing.signal.aborted) return;
+    const now = this.#now();
+    const due = (nextDue(this.#db) ?? Infinity) + 1 - now;
+    const running = this.#ledger.heard.size > 0 ? Math.min(this.#lostAfterMs / 4, 5000) : Infinity;
+    const wait = Math.max(5, Math.min(TICK_MAX_MS, due, running));
+    this.#timer = setTimeout(() => this.tick(), wait);
+  }
+
+  /** Ends the waiting; builds that are being kept are waited for. Runs go on with their workers. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#ledger.close();
+  }
+}
+
+/** hello:12 */
+export function nameOf({ job, number }: Pick<Run, "job" | "number">): string {
+  return `${job}:${number}`;
+}

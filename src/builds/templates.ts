@@ -1,0 +1,39 @@
+/**
+ * How an orb job becomes a script: builder's template of the platform where there is one, else robur's own. Read when
+ * the job is handed out, so that an edit takes effect with the next one.
+ */
+import { readSmallFile } from "../linux/libc.ts";
+import type { Outcome, Platform, Work } from "./api.ts";
+import { done, refuse } from "./api.ts";
+
+/** Gives the template of a platform. */
+export type ScriptSource = (platform: Platform) => string;
+
+/** `/etc/builder` and its like, and the template that takes the place of a missing one. */
+export function templateFiles(
+  directory: string,
+  fallback: (platform: Platform) => string,
+  read: (path: string) => string | undefined = readSmallFile,
+): ScriptSource {
+  return (platform) => read(`${directory}/orb-build.template.${platform}`) ?? fallback(platform);
+}
+
+/** The script that does the work. Replaces in the original's order, so a package may name the platform. */
+export function scriptFor(work: Work, platform: Platform, templates: ScriptSource): Outcome<string> {
+  if (work.kind === "script") return done(work.script);
+  const template = templates(platform);
+  if (template.trim() === "") return refuse("invalid", `the orb template of ${platform} is empty`);
+  const script = template
+    .replaceAll("%%OPAM_PACKAGE%%", () => work.opamPackage)
+    .replaceAll("%%PLATFORM%%", () => platform);
+  return done(script);
+}
+
+/** What is done where the machine has no template: robur's own orb, with the options of the original's templates. */
+export function defaultTemplate(): string {
+  return `#!/bin/sh
+set -ex
+orb build --disable-sandboxing --solver-timeout=600 --switch-name=/tmp/myswitch --date=1589138087 --out=. \\
+  --repos=default:https://opam.ocaml.org,unikernels:https://git.robur.coop/robur/unikernel-repo.git %%OPAM_PACKAGE%%
+`;
+}

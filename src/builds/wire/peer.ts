@@ -1,0 +1,111 @@
+/** One connection of builder's protocol: messages in, messages out, with bounds on what a peer may send and hold. */
+import type { Socket } from "node:net";
+import { RoburError } from "../../lib/errors.ts";
+import { FrameReader, messageFrame } from "../../protocols/builder/framing.ts";
+import { type Message, decodeMessage } from "../../protocols/builder/messages.ts";
+
+/** Payloads that wait to be read; beyond, the socket isn't read. */
+const WAITING_MAX = 64;
+const KEEP_ALIVE_MS = 30_000;
+const WRITE_TIMEOUT_MS = 60_000;
+
+export class PeerError extends RoburError<"gone" | "silent" | "bad-frame"> {}
+
+export class Peer {
+  readonly address: string;
+  /** Aborted when the other end sends no more: it has left, or half left. */
+  readonly ended: AbortSignal;
+  readonly #socket: Socket;
+  readonly #ended = new AbortController();
+  #frames: FrameReader;
+  readonly #payloads: Uint8Array[] = [];
+  #failure: PeerError | undefined;
+  #wake: (() => void) | undefined;
+
+  /** `cap`: bytes of the largest message that is taken at first. */
+  constructor(socket: Socket, cap: number) {
+    this.#socket = socket;
+    this.#frames = new FrameReader(cap);
+    this.ended = this.#ended.signal;
+    this.address = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.setNoDelay(true);
+    socket.on("data", (bytes: Uint8Array) => this.#take(bytes));
+    socket.on("end", () => this.#leave());
+    socket.on("close", () => this.#leave());
+    socket.on("error", () => this.#leave());
+  }
+
+  #take(bytes: Uint8Array): void {
+    try {
+      this.#payloads.push(...this.#frames.push(bytes));
+    } catch (error) {
+      this.#failure = new PeerError("bad-frame", error instanceof Error ? error.message : String(error));
+      this.#socket.pause();
+    }
+    if (this.#payloads.length > WAITING_MAX) this.#socket.pause();
+    this.#wake?.();
+  }
+
+  #leave(): void {
+    if (this.#ended.signal.aborted) return;
+    try {
+      this.#frames.finish();
+      this.#failure ??= new PeerError("gone", "end of file");
+    } catch (error) {
+      this.#failure ??= new PeerError("bad-frame", error instanceof Error ? error.message : String(error));
+    }
+    this.#ended.abort();
+    this.#wake?.();
+  }
+
+  /** Larger messages from now on. Only between two messages. */
+  allow(cap: number): void {
+    this.#frames = new FrameReader(cap);
+  }
+
+  /** The next message. Throws PeerError, and DerError for what is none. `ms`: how long it may take. */
+  async read(ms?: number): Promise<Message> {
+    const end = ms === undefined ? Infinity : performance.now() + ms;
+    while (this.#payloads.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const left = end - performance.now();
+      if (left <= 0) throw new PeerError("silent", "time-out");
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      const timer = left === Infinity ? undefined : setTimeout(resolve, left);
+      await promise;
+      clearTimeout(timer);
+      this.#wake = undefined;
+    }
+    const payload = this.#payloads.shift()!;
+    if (this.#payloads.length < WAITING_MAX / 2 && this.#failure === undefined) this.#socket.resume();
+    return decodeMessage(payload);
+  }
+
+  /** Resolves when the socket has room for more. Throws PeerError when the peer is gone, or doesn't read. */
+  async send(message: Message): Promise<void> {
+    const bytes = messageFrame(message);
+    if (this.#socket.destroyed) throw new PeerError("gone", "end of file");
+    if (this.#socket.write(bytes)) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(
+      () => reject(new PeerError("silent", "the peer doesn't read")),
+      WRITE_TIMEOUT_MS,
+    );
+    this.#socket.once("drain", resolve);
+    this.#socket.once("close", () => reject(new PeerError("gone", "end of file")));
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Sends what is to be sent, and ends. */
+  close(): void {
+    if (this.#socket.destroyed) return;
+    this.#socket.end();
+    setTimeout(() => this.#socket.destroy(), 2000).unref();
+  }
+}

@@ -1,0 +1,162 @@
+/** Runs one job: on a terminal, in a sandbox, for as long as it may; and collects what it left. */
+import { RoburError, errorLine } from "../../lib/errors.ts";
+import type { Assignment, BuildResult } from "../api.ts";
+import { type Exit, spawn } from "../pty.ts";
+import type { SentLine } from "../runs/console.ts";
+import type { Sandbox, Sandboxes } from "../sandbox/api.ts";
+import { OutputError, type OutputFile, collectOutput } from "./collect.ts";
+import { LineSplitter } from "./split-lines.ts";
+
+/** `timeout`'s own status. */
+const TIMED_OUT = 124;
+const GRACE_MS = 10_000;
+/** After the job's own process ended, what it left behind has so long to write its last. */
+const DRAIN_MS = 2000;
+const COLUMNS = 120;
+const ROWS = 40;
+
+export interface RunJobOptions {
+  readonly sandboxes: Sandboxes;
+  /** Resolves when there is room for more. */
+  readonly write: (lines: readonly SentLine[]) => Promise<void>;
+  /** Aborted: the job is to end. */
+  readonly signal: AbortSignal;
+  /** Aborted in good order, TERM first; undefined otherwise. */
+  readonly graceMs?: number;
+}
+
+export interface JobEnd {
+  readonly result: BuildResult;
+  readonly directory: string;
+  readonly files: readonly OutputFile[];
+}
+
+/** Runs a job; `deliver` is given its end while its files are still there. */
+export async function runJob(
+  assignment: Assignment,
+  options: RunJobOptions,
+  deliver: (end: JobEnd) => Promise<void>,
+): Promise<void> {
+  const { sandboxes, write } = options;
+  const began = process.hrtime.bigint();
+  const say = (text: string) =>
+    write([{ delta: process.hrtime.bigint() - began, text: new TextEncoder().encode(`[robur: ${text}]`) }]);
+  const { platform, limits, network, script } = assignment;
+  let prepared: Sandbox;
+  try {
+    const bytes = new TextEncoder().encode(script);
+    prepared = await sandboxes.prepare({ platform, limits, network, script: bytes, files: [] });
+  } catch (error) {
+    if (!(error instanceof RoburError)) throw error;
+    await say(errorLine(error));
+    if (error.hint !== undefined) await say(`try: ${error.hint}`);
+    return deliver({
+      result: { kind: "message", text: errorLine(error) },
+      directory: "/nonexistent",
+      files: [],
+    });
+  }
+  await using sandbox = prepared;
+  const result = await execute(sandbox, assignment, began, options, say);
+  const { files, complaint } = collect(sandbox.directory, result);
+  if (complaint !== undefined) await say(complaint);
+  await deliver({
+    result: complaint === undefined ? result : { kind: "message", text: complaint },
+    directory: sandbox.directory,
+    files,
+  });
+}
+
+async function execute(
+  sandbox: Sandbox,
+  { timeoutMs }: Assignment,
+  began: bigint,
+  { write, signal, graceMs = GRACE_MS }: RunJobOptions,
+  say: (text: string) => Promise<void>,
+): Promise<BuildResult> {
+  if (signal.aborted) return { kind: "message", text: "aborted" };
+  // Nobody types anything: a script that reads gets the end of the file, and not a terminal that is silent for ever.
+  const args = ["-c", 'exec "$@" </dev/null', "sh", ...sandbox.argv];
+  const env = { TERM: "xterm", ...sandbox.environment };
+  const pty = spawn("/bin/sh", args, { cwd: "/", env, cols: COLUMNS, rows: ROWS });
+  let ending: "timeout" | "abort" | undefined;
+  let killer: ReturnType<typeof setTimeout> | undefined;
+  const end = (why: "timeout" | "abort") => {
+    if (ending !== undefined) return;
+    ending = why;
+    signalGroup(pty.pid, "SIGTERM");
+    killer = setTimeout(() => void sandbox.kill(), graceMs);
+  };
+  const onAbort = () => end("abort");
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  const timer = setTimeout(() => end("timeout"), timeoutMs);
+  const reading = copyConsole(pty.output, began, write);
+  try {
+    const exit = await pty.exited;
+    // What runs on in the background would hold the terminal open.
+    await Promise.race([reading, pause(200)]);
+    await sandbox.kill();
+    await Promise.race([reading, pause(DRAIN_MS)]);
+    pty.close();
+    await reading;
+    if (ending === "timeout") await say(`ended after ${timeoutMs / 1000} s, its time-out`);
+    if (ending === "abort") await say("aborted");
+    return resultOf(exit, ending);
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(killer);
+    signal.removeEventListener("abort", onAbort);
+    pty.close();
+  }
+}
+
+/** A time that doesn't keep the process when nothing else does. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
+}
+
+function resultOf({ exitCode, signal }: Exit, ending: "timeout" | "abort" | undefined): BuildResult {
+  if (ending === "timeout") return { kind: "exited", code: TIMED_OUT };
+  if (ending === "abort") return { kind: "message", text: "aborted" };
+  // As the original's shell reports it.
+  return { kind: "exited", code: signal === 0 ? exitCode : 128 + signal };
+}
+
+async function copyConsole(
+  output: AsyncIterable<Uint8Array>,
+  began: bigint,
+  write: (lines: readonly SentLine[]) => Promise<void>,
+): Promise<void> {
+  const splitter = new LineSplitter();
+  const stamp = (texts: Uint8Array[]) => {
+    const delta = process.hrtime.bigint() - began;
+    return texts.map((text) => ({ delta, text }));
+  };
+  for await (const chunk of output) {
+    const lines = stamp(splitter.push(chunk));
+    if (lines.length > 0) await write(lines);
+  }
+  const rest = stamp(splitter.end());
+  if (rest.length > 0) await write(rest);
+}
+
+function collect(directory: string, result: BuildResult): { files: OutputFile[]; complaint?: string } {
+  // As the original: from whatever ended by itself, whatever its status.
+  if (result.kind !== "exited") return { files: [] };
+  try {
+    return { files: collectOutput(directory) };
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
+    return { files: [], complaint: error.message };
+  }
+}
+
+/** The terminal's session: its leader's number is the group's. */
+function signalGroup(pid: number, signal: "SIGTERM"): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "ESRCH") throw error;
+  }
+}

@@ -1,0 +1,53 @@
+/** Builds in words, for lists and pages of text. Pure. */
+import type { BuildResult, BuildSummary } from "../../store/api.ts";
+import { formatSize } from "../../lib/units.ts";
+import { formatTime } from "../table.ts";
+import type { ListColumn } from "./list.ts";
+
+/** How a build ended, as builder says it. */
+export function formatResult(result: BuildResult): string {
+  switch (result.kind) {
+    case "exited":
+      return `exited ${result.code}`;
+    case "signalled":
+      return `signalled ${result.signal}`;
+    case "stopped":
+      return `stopped ${result.signal}`;
+    case "message":
+      return `execution aborted: ${result.text}`;
+  }
+}
+
+/** Hours, minutes and seconds of a build's time. */
+export function formatDuration(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export const BUILD_COLUMNS: readonly ListColumn<BuildSummary>[] = [
+  { key: "id", title: "BUILD", text: ({ id }) => id, cut: 9 },
+  { key: "job", title: "JOB", text: ({ job }) => job },
+  { key: "platform", title: "PLATFORM", text: ({ platform }) => platform },
+  { key: "startedAt", title: "STARTED", text: ({ startedAt }) => formatTime(startedAt) },
+  {
+    key: "took",
+    title: "TOOK",
+    text: ({ startedAt, finishedAt }) => formatDuration(finishedAt - startedAt),
+    isRight: true,
+  },
+  { key: "result", title: "RESULT", text: ({ result }) => formatResult(result), cut: 40 },
+  {
+    key: "main",
+    title: "OUTPUT",
+    text: ({ main }) =>
+      main === undefined ? "none" : `${main.path.split("/").at(-1)} ${formatSize(main.size)}`,
+    cut: 40,
+  },
+  { key: "sha256", title: "SHA-256", text: ({ main }) => main?.sha256 ?? "", cut: 13 },
+  { key: "target", title: "TARGET", text: ({ solo5 }) => solo5?.abi.target ?? "", isExtra: true },
+  { key: "inputId", title: "INPUT", text: ({ inputId }) => inputId ?? "", isExtra: true },
+  { key: "isPinned", title: "PINNED", text: ({ isPinned }) => (isPinned ? "yes" : ""), isExtra: true },
+];

@@ -1,0 +1,72 @@
+/** What `robur job` does with the jobs that were built. */
+import { print, printError } from "../linux/libc.ts";
+import type { JobOverview } from "../store/api.ts";
+import { BUILD_COLUMNS } from "./client/build-text.ts";
+import { listJobs, showJob } from "./client/builds.ts";
+import { connect } from "./client/connect.ts";
+import { type ListColumn, type ListFlags, formatSpan, printList } from "./client/list.ts";
+import { confirm } from "./confirm.ts";
+import { formatTable, printable } from "./table.ts";
+
+const columns = (now: number): readonly ListColumn<JobOverview>[] => [
+  { key: "name", title: "JOB", text: ({ name }) => name },
+  {
+    key: "platforms",
+    title: "PLATFORMS",
+    text: ({ latest }) => latest.map(({ platform }) => platform).join(" "),
+    cut: 40,
+  },
+  {
+    key: "newest",
+    title: "NEWEST",
+    text: ({ newest }) => (newest === undefined ? "none" : `${formatSpan(now - newest.startedAt)} ago`),
+    isRight: true,
+  },
+  { key: "health", title: "LAST RUNS", text: ({ recent }) => recent.map(healthOf).join(" ") },
+  { key: "synopsis", title: "SYNOPSIS", text: ({ synopsis }) => synopsis ?? "", cut: 50 },
+  { key: "section", title: "SECTION", text: ({ section }) => section ?? "", isExtra: true },
+];
+
+/** Oldest first, as one reads: + for a good build, - for a failed one. */
+function healthOf({ builds }: JobOverview["recent"][number]): string {
+  return builds
+    .map(({ main }) => (main === undefined ? "-" : "+"))
+    .toReversed()
+    .join("");
+}
+
+/** `robur job ls`. */
+export async function list(flags: ListFlags & { host: string | undefined }): Promise<void> {
+  printList(columns(Date.now()), await listJobs(connect(flags.host)), ({ name }) => name, flags);
+}
+
+/** `robur job show`. */
+export async function show(flags: { host: string | undefined; job: string; json: boolean }): Promise<void> {
+  const answer = await showJob(connect(flags.host), flags.job);
+  if (flags.json) return print(`${JSON.stringify(answer, null, 2)}\n`);
+  const { job, latest } = answer;
+  const facts = [
+    ["Job", job.name],
+    ["Section", job.section],
+    ["Synopsis", job.synopsis],
+    ["Platforms", job.platforms.join(" ")],
+  ].filter((fact): fact is [string, string] => fact[1] !== undefined && fact[1] !== "");
+  print(facts.map(([name, text]) => `${`${name}:`.padEnd(11)} ${printable(text)}\n`).join(""));
+  if (latest.length === 0) return;
+  const shown = BUILD_COLUMNS.filter(({ key, isExtra }) => key !== "job" && isExtra !== true);
+  print(`\nThe newest good build of each platform:\n${formatTable(shown, latest)}`);
+}
+
+/** `robur job rm`. */
+export async function remove(flags: { host: string | undefined; job: string; yes: boolean }): Promise<void> {
+  const client = connect(flags.host);
+  const { job } = await showJob(client, flags.job);
+  const command = `robur job rm --yes ${job.name}`;
+  if (!confirm(`remove job ${job.name} and all of its builds for good?`, flags.yes, command)) {
+    printError("nothing was changed\n");
+    process.exitCode = 1;
+    return;
+  }
+  await client.request(`/api/v1/jobs/${encodeURIComponent(job.name)}`, { method: "DELETE" });
+  print(`${job.name}\n`);
+}

@@ -1,0 +1,98 @@
+/** `robur queue`: what runs, and what waits on each platform. */
+import { print } from "../linux/libc.ts";
+import { ask, connect } from "./client/connect.ts";
+import { type ListColumn, formatSpan, printList, withListFlags } from "./client/list.ts";
+import { clientParser, parseClient } from "./client/parser.ts";
+
+interface Row {
+  readonly name: string;
+  readonly platform: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly worker: string | null;
+  readonly queuedAt: number;
+  readonly startedAt: number | null;
+  readonly notBefore: number;
+  readonly attempts: number;
+  readonly abortedBy: string | null;
+}
+
+const columns = (now: number): readonly ListColumn<Row>[] => [
+  { key: "name", title: "RUN", text: ({ name }) => name },
+  { key: "platform", title: "PLATFORM", text: ({ platform }) => platform },
+  { key: "state", title: "STATE", text: (row) => stateOf(row, now) },
+  {
+    key: "for",
+    title: "FOR",
+    text: ({ startedAt, state, queuedAt }) =>
+      formatSpan(now - (state === "running" ? (startedAt ?? now) : queuedAt)),
+    isRight: true,
+  },
+  { key: "reason", title: "REASON", text: ({ reason }) => reason, cut: 40 },
+  { key: "worker", title: "WORKER", text: ({ worker }) => worker ?? "", cut: 40 },
+  { key: "attempts", title: "ATTEMPTS", text: ({ attempts }) => String(attempts), isExtra: true },
+];
+
+function stateOf({ state, notBefore, attempts, abortedBy }: Row, now: number): string {
+  if (state === "running") return abortedBy === null ? "running" : `being ended for ${abortedBy}`;
+  if (notBefore <= now) return "waiting";
+  return `again in ${formatSpan(notBefore - now)}${attempts > 0 ? ` (${attempts} lost)` : ""}`;
+}
+
+/** The entry of the command. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const parser = withListFlags(
+    clientParser(
+      "robur queue",
+      "robur queue [COMMAND]\n\nWhat is being built, and what waits, in the order in which workers get it.",
+      argv,
+    ),
+  )
+    .command("$0", false, {}, async (flags) => list(flags as unknown as Parameters<typeof list>[0]))
+    .command(
+      "move <run>",
+      "Move a run to the front, or to the back",
+      (y) =>
+        y
+          .positional("run", { type: "string", demandOption: true })
+          .option("back", { type: "boolean", default: false, describe: "to the back" }),
+      async (flags) => {
+        const client = connect(flags.host);
+        const place = flags.back ? ("back" as const) : ("front" as const);
+        const { name } = await ask(client, client.api.runs({ run: flags.run }).move.post({ place }));
+        print(`${name}\n`);
+      },
+    )
+    .command(
+      "drop <platform>",
+      "Give up a platform: its queue goes, and script jobs for it alone",
+      (y) => y.positional("platform", { type: "string", demandOption: true }),
+      async ({ host, platform }) => {
+        const client = connect(host);
+        await ask(client, client.api.queue({ platform }).drop.post());
+        print(`${platform}\n`);
+      },
+    )
+    .command(
+      "undrop <platform>",
+      "Take a platform up again",
+      (y) => y.positional("platform", { type: "string", demandOption: true }),
+      async ({ host, platform }) => {
+        const client = connect(host);
+        await ask(client, client.api.queue({ platform }).undrop.post());
+        print(`${platform}\n`);
+      },
+    )
+    .example("robur queue", "what runs and waits")
+    .example("robur queue move hello:12", "next, please");
+  await parseClient(parser);
+}
+
+async function list(
+  flags: Parameters<typeof printList>[3] & { readonly host: string | undefined },
+): Promise<void> {
+  const client = connect(flags.host);
+  const { running, queues } = await ask(client, client.api.queue.get());
+  const rows: readonly Row[] = [...running, ...queues.flatMap(({ runs }) => runs)];
+  printList(columns(Date.now()), rows, ({ name }) => name, flags);
+}

@@ -1,0 +1,151 @@
+/** `robur worker`: runs the jobs that a server hands out, one after the other. */
+import { mkdirSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { dataDirectory } from "../lib/data-directory.ts";
+import { UsageError } from "../lib/errors.ts";
+import { O_CLOEXEC, O_CREAT, O_RDWR, printError, readSmallFile } from "../linux/libc.ts";
+import { openLocked } from "../linux/file-lock.ts";
+import { parsePlatform } from "../store/api.ts";
+import { localWorkerName } from "../builds/local-workers.ts";
+import type { Sandboxes } from "../builds/sandbox/api.ts";
+import { hostPlatform } from "../builds/worker/host-platform.ts";
+import type { ServerAddress } from "../builds/worker/server-link.ts";
+import { chooseTarget } from "./client/target.ts";
+import { clientParser, parseClient } from "./client/parser.ts";
+
+const USAGE = `robur worker
+
+Runs the jobs of a server, one after the other, each in a fresh sandbox: this machine's server, another
+one with --host https://NAME and a token of scope worker in ROBUR_TOKEN, or a builder-server. The server
+starts workers of its own on its machine; this is for further ones.`;
+
+/** The entry of the command. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const parser = clientParser("robur worker", USAGE, argv)
+    .option("builder", {
+      type: "string",
+      requiresArg: true,
+      describe: "a builder-server instead: tcp://HOST:PORT, by the original protocol",
+    })
+    .option("platform", {
+      type: "string",
+      array: true,
+      requiresArg: true,
+      describe: "what it builds for (default: this machine's, like debian-12)",
+    })
+    .option("name", {
+      type: "string",
+      requiresArg: true,
+      describe: "how the server calls it (default: the host's)",
+    })
+    .option("once", { type: "boolean", default: false, describe: "end after one job" })
+    .option("unsafe-no-sandbox", {
+      type: "boolean",
+      default: false,
+      describe: "run jobs as this user, with nothing between them and this machine",
+    })
+    .option("data-dir", { type: "string", requiresArg: true, describe: "where sandboxes are made" })
+    .option("slot", { type: "number", hidden: true, describe: "which of a server's own workers" })
+    .example("robur worker --platform debian-12", "another one beside the server's own")
+    .example("ROBUR_TOKEN=… robur worker --host https://builds.example.org", "for another machine's server")
+    .example("robur worker --builder tcp://172.17.0.1:1234 --once", "one job of a builder-server");
+  const flags = await parseClient(parser);
+  if (flags === undefined) return;
+  const platforms = platformsOf(flags.platform);
+  const directory = dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0);
+  const sandboxes = await sandboxesFor(directory, flags.unsafeNoSandbox);
+  const stop = new AbortController();
+  const abort = new AbortController();
+  const onSignal = () => {
+    // The second time means now. A server's own workers build on: the next server finds them.
+    if (stop.signal.aborted && flags.slot === undefined) abort.abort();
+    stop.abort();
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  const say = (text: string) => {
+    if (flags.slot === undefined) printError(`${text}\n`);
+  };
+  const common = { sandboxes, isOnce: flags.once, stop: stop.signal, abort: abort.signal, say };
+  if (flags.builder !== undefined) {
+    const { builderWorker } = await import("../builds/worker/builder-worker.ts");
+    const remote = parseBuilder(flags.builder);
+    await builderWorker({ ...common, remote, platform: platforms[0]! });
+    process.exit(0);
+  }
+  const [{ work }, { ServerLink }] = await Promise.all([
+    import("../builds/worker/work.ts"),
+    import("../builds/worker/server-link.ts"),
+  ]);
+  const name = flags.slot === undefined ? workerName(flags.name) : localWorkerName(flags.slot, process.pid);
+  if (flags.slot !== undefined) await holdSlot(directory, flags.slot, stop);
+  await work({ ...common, name, platforms, link: new ServerLink(addressOf(flags.host)) });
+  process.exit(0);
+}
+
+function platformsOf(given: readonly string[] | undefined): string[] {
+  const platforms = given?.flatMap((text) => text.split(",")) ?? [hostPlatform() ?? ""];
+  if (given === undefined && platforms[0] === "") {
+    throw new UsageError("/etc/os-release doesn't say what this machine is", {
+      hint: "--platform debian-12",
+    });
+  }
+  return platforms.map((text) => {
+    const platform = parsePlatform(text);
+    if (platform !== undefined) return platform;
+    throw new UsageError(`--platform ${text}: can't be a platform's name`, { hint: "--platform debian-12" });
+  });
+}
+
+function workerName(given: string | undefined): string {
+  const name = given ?? hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-");
+  if (/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/.test(name)) return name;
+  throw new UsageError(`--name ${name}: letters, digits and . _ @ + -`);
+}
+
+function addressOf(host: string | undefined): ServerAddress {
+  const target = chooseTarget(host, process.env, process.getuid?.() === 0);
+  if (target.kind === "http") return { origin: target.origin, unix: undefined, token: target.token };
+  return { origin: "http://localhost", unix: target.path, token: undefined };
+}
+
+function parseBuilder(text: string): { readonly host: string; readonly port: number } {
+  const [, host = "", port = "1234"] = /^(?:tcp:\/\/)?([^:/]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (host !== "" && Number(port) > 0 && Number(port) < 65_536) return { host, port: Number(port) };
+  throw new UsageError(`--builder ${text}: not tcp://HOST:PORT`, { hint: "--builder tcp://127.0.0.1:1234" });
+}
+
+async function sandboxesFor(directory: string, isUnsafe: boolean): Promise<Sandboxes> {
+  if (isUnsafe) {
+    const { unsafeSandboxes } = await import("../builds/worker/unsafe-sandboxes.ts");
+    return unsafeSandboxes(join(directory, "jobs"));
+  }
+  const { openSandboxes } = await import("../builds/sandbox/sandboxes.ts");
+  return openSandboxes({ dataDirectory: directory });
+}
+
+const SLOT_PAUSE_MS = 250;
+
+/**
+ * One process a slot: an earlier server's worker that still builds has it until it has ended. This one ends with the
+ * server that started it.
+ */
+async function holdSlot(directory: string, slot: number, stop: AbortController): Promise<void> {
+  const server = parentOf();
+  setInterval(() => {
+    if (parentOf() !== server) stop.abort();
+  }, 1000).unref();
+  const path = join(directory, "workers");
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const file = join(path, `slot-${slot}.lock`);
+  while (openLocked(file, O_RDWR | O_CREAT | O_CLOEXEC, "exclusive") < 0) {
+    if (stop.signal.aborted) process.exit(0);
+    await Bun.sleep(SLOT_PAUSE_MS);
+  }
+}
+
+function parentOf(): string {
+  const stat = readSmallFile("/proc/self/stat") ?? "";
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? "";
+}

@@ -1,0 +1,19 @@
+/** A build that is now in the store: said to whoever follows events, so hooks tell of it. */
+import type { Build } from "../../store/api.ts";
+import type { ServerContext } from "../context.ts";
+import { resultText } from "./original-json.ts";
+import { buildPath } from "./paths.ts";
+
+/** To be called once for each build, after it was stored. */
+export function noteBuild(
+  { orchestrator, log }: Pick<ServerContext, "orchestrator" | "log">,
+  build: Build,
+): void {
+  const { id, job, platform, result, uploadedBy } = build;
+  const isGood = build.main !== undefined;
+  log("info", "build stored", { job, build: id, platform, result: resultText(result), who: uploadedBy });
+  orchestrator.tell(
+    isGood ? "build-finished" : "build-failed",
+    `${job} on ${platform}: ${isGood ? "built" : `no main binary, ${resultText(result)}`} (${buildPath(build)})`,
+  );
+}

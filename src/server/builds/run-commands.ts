@@ -1,0 +1,52 @@
+/** How a build's binary is fetched, checked and run: lines for a terminal, from what the unikernel says of itself. Pure. */
+import type { BuildSummary } from "../../store/api.ts";
+import { filePath } from "./paths.ts";
+
+export interface CommandGroup {
+  readonly title: string;
+  readonly text: string;
+}
+
+/** `origin`: this server as its visitor reached it, `https://builds.example`. */
+export function runCommands(build: BuildSummary, origin: string): CommandGroup[] {
+  const { main, solo5, job } = build;
+  if (main === undefined) return [];
+  const file = main.path.slice(main.path.lastIndexOf("/") + 1);
+  const name = quote(file);
+  const fetch = `curl -fLo ${name} ${quote(origin + filePath(build, main.path))}\necho ${quote(`${main.sha256}  ${file}`)} | sha256sum -c`;
+  const groups: CommandGroup[] = [{ title: "Download and verify", text: fetch }];
+  if (solo5 === undefined) return groups;
+  const { target } = solo5.abi;
+  const nets = solo5.manifest.devices.filter(({ type }) => type === "NET_BASIC").map((device) => device.name);
+  const blocks = solo5.manifest.devices
+    .filter(({ type }) => type === "BLOCK_BASIC")
+    .map((device) => device.name);
+  const words = (parts: readonly string[]) => parts.filter((part) => part !== "").join(" ");
+  if (target === "hvt" || target === "spt") {
+    const devices = [
+      ...nets.map((net, i) => `${quote(net)}=tap${100 + i}`).map((text) => ["net", text] as const),
+      ...blocks.map((block) => ["block", `${quote(block)}=${quote(`${block}.img`)}`] as const),
+    ];
+    const own = devices.map(([kind, text]) => `--${kind} ${text}`);
+    groups.push({ title: "Run it", text: words(["robur run", ...own, name]) });
+    const tender = devices.map(([kind, text]) => `--${kind}:${text}`);
+    groups.push({
+      title: `Run it by solo5-${target}`,
+      text: words([`solo5-${target}`, ...tender, "--", name]),
+    });
+    const albatross = [
+      ...nets.map((net) => `--net ${quote(`${net}:service`)}`),
+      ...blocks.map((block) => `--block ${quote(`${block}:${block}`)}`),
+    ];
+    groups.push({
+      title: "Run it by albatross",
+      text: words(["albatross-client create --mem=64", ...albatross, quote(job), name]),
+    });
+  }
+  return groups;
+}
+
+/** For a POSIX shell. */
+function quote(text: string): string {
+  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,101 @@
+/** Builds as a part of the server: the service, this machine's workers, and builder's own protocol. */
+import type { Database } from "bun:sqlite";
+import { LocalWorkers } from "../builds/local-workers.ts";
+import { type BuildService, openBuildService } from "../builds/service.ts";
+import { defaultTemplate, templateFiles } from "../builds/templates.ts";
+import { type WireListener, listenBuilder } from "../builds/wire/listen.ts";
+import { errorLine } from "../lib/errors.ts";
+import type { BuildStore, ContentStore } from "../store/api.ts";
+import type { Log } from "./log.ts";
+
+export interface OpenBuildsOptions {
+  readonly db: Database;
+  readonly contents: ContentStore;
+  readonly builds: BuildStore;
+  readonly dataDirectory: string;
+  /** Workers of this machine reach the server by it; without one there are none. */
+  readonly socket: string | undefined;
+  readonly settings: BuildSettings;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+}
+
+/** What `robur serve` is told about builds. */
+export interface BuildSettings {
+  /** Workers of this machine. */
+  readonly workers: number;
+  /** What they build for; empty: what this machine is. */
+  readonly platforms: readonly string[];
+  readonly unsafeNoSandbox: boolean;
+  /** Where builder's workers and clients come; undefined: nowhere. */
+  readonly builderListen: { readonly host: string; readonly port: number } | undefined;
+  /** Where orb's templates are. */
+  readonly templateDirectory: string;
+  /** A worker that says nothing for so long is gone. */
+  readonly lostAfterMs: number;
+}
+
+export const DEFAULT_BUILD_SETTINGS: BuildSettings = {
+  workers: 0,
+  platforms: [],
+  unsafeNoSandbox: false,
+  builderListen: undefined,
+  templateDirectory: "/etc/builder",
+  lostAfterMs: 30_000,
+};
+
+export interface OpenBuilds extends AsyncDisposable {
+  readonly service: BuildService;
+  /** Starts workers and opens builder's door; the server listens by now. */
+  begin(): void;
+}
+
+/** Opens the service. */
+export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
+  const { db, contents, builds, settings, log, socket } = options;
+  const report = (text: string) => log("warning", text, { part: "builds" });
+  let hasBegun = false;
+  let listener: WireListener | undefined;
+  const service = openBuildService({
+    ...{ db, contents, builds, report, lostAfterMs: settings.lostAfterMs },
+    templates: templateFiles(settings.templateDirectory, defaultTemplate),
+    onWork: () => hasBegun && workers.start(),
+    onEnd: ({ job, number, outcome }) =>
+      log("info", "build ended", { run: `${job}:${number}`, outcome: outcome ?? "" }),
+  });
+  const workers = new LocalWorkers({
+    count: socket === undefined ? 0 : settings.workers,
+    args: [
+      ...["--host", `unix://${socket}`, "--data-dir", options.dataDirectory],
+      ...settings.platforms.flatMap((platform) => ["--platform", platform]),
+      ...(settings.unsafeNoSandbox ? ["--unsafe-no-sandbox"] : []),
+    ],
+    environment: options.environment,
+    report,
+    onEnd: (name) => service.desk.loseWorker(name, "its worker was killed"),
+  });
+  return {
+    service,
+    begin() {
+      hasBegun = true;
+      if (
+        service.jobs().length > 0 ||
+        service.platforms().some((platform) => service.queue(platform).length > 0)
+      ) {
+        workers.start();
+      }
+      if (settings.builderListen === undefined) return;
+      try {
+        listener = listenBuilder({ service, ...settings.builderListen, report });
+      } catch (error) {
+        // The original may run beside it: that is no reason not to serve at all.
+        report(errorLine(error));
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      listener?.stop();
+      await workers[Symbol.asyncDispose]();
+      await service[Symbol.asyncDispose]();
+    },
+  };
+}

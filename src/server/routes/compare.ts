@@ -1,0 +1,36 @@
+/** What is different between two builds, for programs. */
+import { Elysia, t } from "elysia";
+import { comparableOf } from "../../store/comparison/load-comparable.ts";
+import { compareBuilds } from "../../store/comparison/comparison.ts";
+import { buildByPrefix } from "../builds/find.ts";
+import type { ServerContext } from "../context.ts";
+
+const OneBuild = t.String({
+  maxLength: 36,
+  description: "a UUID, or any unique beginning of four digits or more",
+});
+
+export function compareRoutes(context: ServerContext) {
+  const { builds, contents } = context;
+  return new Elysia({ name: "compare", prefix: "/api/v1" }).get(
+    "/compare/:left/:right",
+    async ({ params }) => {
+      const left = buildByPrefix(context, params.left);
+      const right = buildByPrefix(context, params.right);
+      const [l, r] = await Promise.all([
+        comparableOf(builds, contents, left),
+        comparableOf(builds, contents, right),
+      ]);
+      return compareBuilds(l, r);
+    },
+    {
+      params: t.Object({ left: OneBuild, right: OneBuild }),
+      detail: {
+        tags: ["builds"],
+        summary: "What is different between two builds",
+        description:
+          "Inputs, files, and how they ended. Parts that one of the builds has no record of are named as missing.",
+      },
+    },
+  );
+}

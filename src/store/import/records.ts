@@ -1,0 +1,163 @@
+/**
+ * Records of builds: those that builder's server kept where it couldn't upload them (DIR/JOB/UUID/full), and those of
+ * another server of builds. Each goes the way of every upload, which stores all of it or nothing, and knows a build
+ * that is there already.
+ */
+import { type Dirent, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { BuildStore, JobName } from "../api.ts";
+import { parseBuildId } from "../api.ts";
+import { recordPath, remoteBuilds, remoteJobs } from "../remotes/builder-web-client.ts";
+import type { RemoteAddress } from "../remotes/remote-address.ts";
+import { RemoteError } from "../remotes/remote-error.ts";
+import { askRemote, streamOf } from "../remotes/remote-request.ts";
+import { ImportError } from "./import-error.ts";
+import { type ImportOptions, type ImportSummary, Tally } from "./report.ts";
+
+export interface RecordImport extends ImportOptions {
+  readonly builds: BuildStore;
+  /** Whose name the builds bear. */
+  readonly uploadedBy: string;
+}
+
+/** The largest record of another server that is taken. */
+const LARGEST_RECORD = 16 * 1024 ** 3;
+
+/** A record file, or all of a builder's data directory. Throws ImportError. */
+export async function importRecords(path: string, options: RecordImport): Promise<ImportSummary> {
+  const tally = new Tally(options.report);
+  const files = findRecords(path);
+  for (const [i, file] of files.entries()) {
+    refuseAborted(options, i, files.length);
+    tally.progress(i, files.length, "records");
+    await takeFile(file, options, tally);
+  }
+  tally.progress(files.length, files.length, "records");
+  return tally.summary();
+}
+
+function findRecords(path: string): string[] {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) throw new ImportError("missing", `there is no ${path}`);
+  if (stat.isFile()) return [path];
+  const folders = (directory: string) => entries(directory).filter((entry) => entry.isDirectory());
+  const found = folders(path).flatMap((job) =>
+    folders(join(path, job.name))
+      .filter((build) => parseBuildId(build.name) !== undefined)
+      .map((build) => join(path, job.name, build.name, "full"))
+      .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true),
+  );
+  if (found.length > 0) return found.sort();
+  throw new ImportError("missing", `${path} holds no records of builds`, {
+    why: "builder's server keeps them as DIRECTORY/JOB/UUID/full",
+    hint: "robur import builder /var/lib/builder",
+  });
+}
+
+function entries(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    throw new ImportError("not-permitted", `${directory} can't be read`, {
+      why: error instanceof Error ? error.message : String(error),
+      cause: error,
+    });
+  }
+}
+
+async function takeFile(file: string, options: RecordImport, tally: Tally): Promise<void> {
+  const { builds, uploadedBy } = options;
+  const outcome = await builds.upload(Bun.file(file).stream(), { mayUpload: () => true, uploadedBy });
+  if (outcome.ok) {
+    tally.builds += 1;
+    tally.bytes += Bun.file(file).size;
+  } else if (outcome.refusal.code === "exists") tally.alreadyThere += 1;
+  else tally.damage(`${file}: ${outcome.refusal.message}`);
+}
+
+export interface RemoteImport extends RecordImport {
+  readonly remote: RemoteAddress;
+  /** Undefined: all. */
+  readonly jobs: readonly JobName[] | undefined;
+  /** At most so many builds of each job, the newest. */
+  readonly limit: number | undefined;
+}
+
+/** One build for each output, and the failed ones. Throws RemoteError where the server itself can't be used. */
+export async function importRemote(options: RemoteImport): Promise<ImportSummary> {
+  const { remote, signal, limit } = options;
+  const tally = new Tally(options.report);
+  const jobs = options.jobs ?? (await remoteJobs(remote, signal));
+  for (const [i, job] of jobs.entries()) {
+    const listed = await remoteBuilds(remote, job, { failed: true, signal });
+    // Oldest first: what an upload says of its job is then that of the newest.
+    const wanted = listed.slice(0, limit).toReversed();
+    for (const [k, { id }] of wanted.entries()) {
+      refuseAborted(options, i, jobs.length);
+      tally.progress(k, wanted.length, `builds of ${job} (job ${i + 1} of ${jobs.length})`);
+      if (options.builds.build(id) !== undefined) tally.alreadyThere += 1;
+      else await takeRemote(options, job, id, tally);
+    }
+    tally.jobs += 1;
+  }
+  return tally.summary();
+}
+
+/** One build of another server. Throws RemoteError, and ImportError for one that can't be taken. */
+export async function pullBuild(
+  options: RecordImport & { readonly remote: RemoteAddress },
+  job: JobName,
+  id: string,
+) {
+  const tally = new Tally(options.report);
+  const known = parseBuildId(id);
+  if (known !== undefined && options.builds.build(known) !== undefined) tally.alreadyThere += 1;
+  else await takeRemote(options, job, id, tally);
+  return tally.summary();
+}
+
+async function takeRemote(
+  { remote, builds, uploadedBy, signal }: RecordImport & { readonly remote: RemoteAddress },
+  job: JobName,
+  id: string,
+  tally: Tally,
+): Promise<void> {
+  try {
+    const response = await askRemote(remote, recordPath(job, id as never), { signal });
+    let size = 0;
+    const counted = streamOf(response, LARGEST_RECORD).pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform(piece, controller) {
+          size += piece.length;
+          controller.enqueue(piece);
+        },
+      }),
+    );
+    // Another server may say what it likes, but only of the job that was asked for.
+    const outcome = await builds.upload(counted, { mayUpload: (name) => name === job, uploadedBy });
+    if (outcome.ok) {
+      tally.builds += 1;
+      tally.bytes += size;
+      if (outcome.build.id !== id)
+        tally.damage(`build ${id} of ${job}: ${remote.origin} sent build ${outcome.build.id}`);
+    } else if (outcome.refusal.code === "exists") tally.alreadyThere += 1;
+    else tally.damage(`build ${id} of ${job}: ${outcome.refusal.message}`);
+  } catch (error) {
+    // One build that is missing or broken there doesn't end it; a server that is gone does.
+    if (
+      !(error instanceof RemoteError) ||
+      !["missing", "truncated", "too-large", "refused"].includes(error.code)
+    )
+      throw error;
+    tally.damage(
+      `build ${id} of ${job}: ${error.message}${error.why === undefined ? "" : ` (${error.why})`}`,
+    );
+  }
+}
+
+function refuseAborted({ signal }: ImportOptions, done: number, total: number): void {
+  if (signal?.aborted !== true) return;
+  throw new ImportError("interrupted", `the import was interrupted after ${done} of ${total}`, {
+    hint: "the same command goes on from there",
+  });
+}

@@ -1,0 +1,490 @@
+/** One build: what came of it, how to run it, who got the same, and how it went. */
+import type { Artifact, Build, BuildSummary, Neighbours, Reproductions } from "../../src/store/api.ts";
+import { buildPath, comparePath, filePath, jobPath } from "../../src/server/builds/paths.ts";
+import type { CommandGroup } from "../../src/server/builds/run-commands.ts";
+import type { Section } from "../../src/store/comparison/sections.ts";
+import { LineList } from "../components/differences.tsx";
+import {
+  Command,
+  Hash,
+  ReproducedBadge,
+  ResultBadge,
+  SizeDelta,
+  baseName,
+  failureWords,
+  reproducibilityOf,
+  resultWords,
+} from "../components/builds.tsx";
+import { duration, formatSize, moment } from "../components/format.ts";
+import { Icon } from "../components/icons.tsx";
+import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { ConsoleTail, type TailLine } from "./console-text.tsx";
+
+export interface BuildPageProps {
+  readonly page: PageContext;
+  readonly build: Build;
+  readonly neighbours: Neighbours;
+  readonly reproductions: Reproductions;
+  readonly tail: readonly TailLine[];
+  /** Undefined where it is too large to be shown here. */
+  readonly script: string | undefined;
+  readonly commands: readonly CommandGroup[];
+  /** For a failed build: the newest good one before it. */
+  readonly lastGood: BuildSummary | undefined;
+  readonly mayAdminister: boolean;
+  /** What changed since the previous other output; undefined where there is none to compare with. */
+  readonly changes: readonly Section[] | undefined;
+}
+
+export function BuildPage(props: BuildPageProps) {
+  const { page, build, reproductions, mayAdminister } = props;
+  return (
+    <Page page={page} title={`${build.job}, ${moment(build.startedAt).slice(0, 16)}`}>
+      <div class="page-head">
+        <div>
+          <p class="crumb">
+            <a href="/all-builds">Builds</a> · <a href={jobPath(build.job)}>{build.job}</a> ·{" "}
+            <a href={`${jobPath(build.job)}?platform=${encodeURIComponent(build.platform)}`}>
+              {build.platform}
+            </a>
+          </p>
+          <h1 class="break">
+            {build.job} <span class="muted">of {moment(build.startedAt).slice(0, 16)}</span>
+          </h1>
+          <p class="badges">
+            <ResultBadge build={build} />
+            {build.main !== undefined && <ReproducedBadge found={reproducibilityOf(build, reproductions)} />}
+            {build.isPinned && (
+              <span class="state">
+                <Icon name="pin" size={14} />
+                kept
+              </span>
+            )}
+          </p>
+        </div>
+        {build.main !== undefined && (
+          <a class="button main" href={filePath(build, build.main.path)}>
+            <Icon name="download" />
+            {baseName(build.main.path)} <span class="small">({formatSize(build.main.size)})</span>
+          </a>
+        )}
+      </div>
+      <div class="stack">
+        {build.main === undefined && <Failure {...props} />}
+        <div class="columns">
+          <div class="stack">
+            {props.commands.length > 0 && <RunIt {...props} />}
+            <Artifacts build={build} />
+            <Changes {...props} />
+          </div>
+          <div class="stack">
+            <Facts {...props} />
+            {build.main !== undefined && <Reproduced {...props} />}
+            <Others {...props} />
+            {mayAdminister && <Administer build={build} />}
+          </div>
+        </div>
+        <Pictures build={build} />
+        <Log {...props} />
+      </div>
+    </Page>
+  );
+}
+
+function Failure({ page, build, lastGood }: BuildPageProps) {
+  return (
+    <div class="notice bad">
+      <p>
+        <b>This build has no main binary:</b> {failureWords(build)}.
+      </p>
+      {lastGood !== undefined && (
+        <p>
+          The last good one on {build.platform} is{" "}
+          <a href={buildPath(lastGood)}>of {moment(lastGood.startedAt)}</a>,{" "}
+          <Ago at={lastGood.startedAt} page={page} />.{" "}
+          <a href={comparePath(lastGood.id, build.id)}>Compare the inputs</a>.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function RunIt({ commands, build }: BuildPageProps) {
+  const devices = build.solo5?.manifest.devices ?? [];
+  const [first, second, ...others] = commands;
+  return (
+    <section class="card" aria-labelledby="run">
+      <h2 id="run">Get it running</h2>
+      {build.solo5 !== undefined && (
+        <p class="small muted">
+          A unikernel for {build.solo5.abi.target} (ABI {build.solo5.abi.version})
+          {devices.length === 0 ? " that wants no devices." : " that wants "}
+          {devices.map(({ name, type }, i) => (
+            <span key={name}>
+              {i > 0 && ", "}
+              {type === "NET_BASIC" ? "the network " : "the block device "}
+              <code>{name}</code>
+            </span>
+          ))}
+          {devices.length === 0 ? "" : "."}
+        </p>
+      )}
+      {[first, second].map(
+        (group) =>
+          group !== undefined && (
+            <div key={group.title} class="step">
+              <h3>{group.title}</h3>
+              <Command text={group.text} />
+            </div>
+          ),
+      )}
+      {others.length > 0 && (
+        <details class="step">
+          <summary>By other programs</summary>
+          {others.map((group) => (
+            <div key={group.title} class="step">
+              <h3>{group.title}</h3>
+              <Command text={group.text} />
+            </div>
+          ))}
+        </details>
+      )}
+    </section>
+  );
+}
+
+/** Lines of a section that are shown here; all of them are on the comparison's page. */
+const CHANGES = 6;
+
+function Changes({ build, changes, neighbours: { previous } }: BuildPageProps) {
+  if (changes === undefined || previous === undefined) return null;
+  const all = comparePath(previous.id, build.id);
+  return (
+    <section class="card" aria-labelledby="changes">
+      <div class="card-head">
+        <h2 id="changes">What changed</h2>
+        <span class="small">
+          since <a href={buildPath(previous)}>{moment(previous.startedAt).slice(0, 16)}</a> ·{" "}
+          <a href={all}>compare</a>
+        </span>
+      </div>
+      {changes.length === 0 && <p class="muted">Nothing that was recorded, but the output.</p>}
+      {changes.map(({ anchor, title, count, lines, blocks }) => {
+        const loud = lines.filter(({ kind }) => kind !== "noise" && kind !== "note");
+        return (
+          <div key={anchor} class="step">
+            <h3>
+              {title} <span class="tag">{count}</span>
+            </h3>
+            <LineList lines={loud.slice(0, CHANGES)} />
+            {blocks.slice(0, CHANGES).map((block) => (
+              <p key={block.title} class="mono small">
+                {block.title}
+              </p>
+            ))}
+            {Math.max(loud.length, blocks.length) > CHANGES && (
+              <p class="small">
+                <a href={`${all}#${anchor}`}>and {Math.max(loud.length, blocks.length) - CHANGES} more</a>
+              </p>
+            )}
+          </div>
+        );
+      })}
+    </section>
+  );
+}
+
+function Artifacts({ build }: { build: Build }) {
+  const total = build.artifacts.reduce((sum, { size }) => sum + size, 0);
+  return (
+    <section class="card table-card" aria-labelledby="files">
+      <div class="card-head padded">
+        <h2 id="files">Files</h2>
+        {build.artifacts.length > 0 && (
+          <span class="small">
+            <a href={`${buildPath(build)}/all.tar.gz`}>All as tar.gz</a>{" "}
+            <span class="muted">({formatSize(total)} unpacked)</span>
+          </span>
+        )}
+      </div>
+      {build.artifacts.length === 0 ? (
+        <p class="padded muted">There are none.</p>
+      ) : (
+        <table class="table files">
+          <caption class="hidden-text">Files of this build</caption>
+          <thead>
+            <tr>
+              <th scope="col">Path</th>
+              <th scope="col" class="number">
+                Size
+              </th>
+              <th scope="col">SHA-256</th>
+            </tr>
+          </thead>
+          <tbody>
+            {build.artifacts.map((artifact) => (
+              <File key={artifact.path} build={build} artifact={artifact} />
+            ))}
+          </tbody>
+        </table>
+      )}
+    </section>
+  );
+}
+
+function File({ build, artifact: { path, size, sha256, isKept } }: { build: Build; artifact: Artifact }) {
+  return (
+    <tr>
+      <td class="name break">
+        {isKept ? <a href={filePath(build, path)}>{path}</a> : <span>{path}</span>}
+        {!isKept && <span class="small muted"> not kept</span>}
+      </td>
+      <td class="number" title={`${size} bytes`}>
+        {formatSize(size)}
+      </td>
+      <td>
+        <Hash value={sha256} />
+      </td>
+    </tr>
+  );
+}
+
+/** Drawn when they are opened: that may take a moment. */
+function Pictures({ build }: { build: Build }) {
+  const has = (test: (path: string) => boolean) => build.artifacts.some(({ path }) => test(path));
+  const pictures: readonly (readonly [title: string, path: string, isThere: boolean])[] = [
+    ["What it is made of: opam packages", "vizdependencies", has((path) => path === "opam-switch")],
+    ["Where the bytes go", "viztreemap", has((path) => path.endsWith(".debug"))],
+  ];
+  return (
+    <>
+      {pictures
+        .filter(([, , isThere]) => isThere)
+        .map(([title, path]) => (
+          <details key={path} class="card picture">
+            <summary>{title}</summary>
+            <p class="small after">
+              <a href={`${buildPath(build)}/${path}`}>On a page of its own</a>
+            </p>
+            <iframe loading="lazy" src={`${buildPath(build)}/${path}`} title={title} />
+          </details>
+        ))}
+    </>
+  );
+}
+
+function Facts({ page, build }: BuildPageProps) {
+  const isKnown = page.user !== undefined;
+  return (
+    <section class="card" aria-label="Facts">
+      <dl class="facts">
+        <dt>Platform</dt>
+        <dd>{build.platform}</dd>
+        <dt>Result</dt>
+        <dd>{resultWords(build.result)}</dd>
+        <dt>Began</dt>
+        <dd>{moment(build.startedAt)}</dd>
+        <dt>Ended</dt>
+        <dd>{moment(build.finishedAt)}</dd>
+        <dt>Took</dt>
+        <dd>{duration(build.finishedAt - build.startedAt)}</dd>
+        {build.inputId !== undefined && (
+          <>
+            <dt>Input id</dt>
+            <dd>
+              <Hash value={build.inputId} what="input id" />
+            </dd>
+          </>
+        )}
+        <dt>Build</dt>
+        <dd>
+          <Hash value={build.id} what="build's id" />
+        </dd>
+        {isKnown && build.worker !== undefined && (
+          <>
+            <dt>Worker</dt>
+            <dd>{build.worker}</dd>
+          </>
+        )}
+        {isKnown && (
+          <>
+            <dt>Uploaded</dt>
+            <dd>
+              by {build.uploadedBy}, <Ago at={build.receivedAt} page={page} />
+            </dd>
+          </>
+        )}
+      </dl>
+      <p class="ways after small">
+        <a href={`${buildPath(build)}/exec`}>Whole record</a>
+        <a href={`${buildPath(build)}/all.tar?log`}>Everything as tar</a>
+      </p>
+    </section>
+  );
+}
+
+function Reproduced({ page, build, reproductions }: BuildPageProps) {
+  const { sameInputSameOutput, otherInputSameOutput, sameInputOtherOutput } = reproductions;
+  const count = sameInputSameOutput.length + otherInputSameOutput.length;
+  return (
+    <section class="card" aria-labelledby="reproduced">
+      <h2 id="reproduced">
+        {count === 0 ? "Not reproduced yet" : `Reproduced by ${count} ${count === 1 ? "build" : "builds"}`}
+      </h2>
+      {sameInputOtherOutput.length > 0 && (
+        <div class="notice bad">
+          <p>
+            <b>Not reproducible:</b> the same inputs gave another output.
+          </p>
+          <BuildLinks page={page} builds={sameInputOtherOutput} of={build} isCompared />
+        </div>
+      )}
+      {build.inputId === undefined && (
+        <p class="muted small">
+          Its inputs were not recorded whole, so nobody can tell whether another build had the same ones.
+        </p>
+      )}
+      {sameInputSameOutput.length > 0 && (
+        <>
+          <h3 class="small muted">Same inputs, same output</h3>
+          <BuildLinks page={page} builds={sameInputSameOutput} of={build} />
+        </>
+      )}
+      {otherInputSameOutput.length > 0 && (
+        <>
+          <h3 class="small muted">Other inputs, same output</h3>
+          <BuildLinks page={page} builds={otherInputSameOutput} of={build} isCompared />
+        </>
+      )}
+    </section>
+  );
+}
+
+interface LinksProps {
+  readonly page: PageContext;
+  readonly builds: readonly BuildSummary[];
+  readonly of: BuildSummary;
+  readonly isCompared?: boolean;
+}
+
+function BuildLinks({ page, builds, of, isCompared = false }: LinksProps) {
+  return (
+    <ul class="plain">
+      {builds.slice(0, 10).map((other) => (
+        <li key={other.id}>
+          <a href={buildPath(other)}>
+            {other.job === of.job ? "" : `${other.job}, `}
+            {moment(other.startedAt).slice(0, 16)}
+          </a>{" "}
+          <span class="tag">{other.platform}</span> <Ago at={other.startedAt} page={page} />
+          {isCompared && (
+            <>
+              {" "}
+              <a class="small" href={compareInOrder(of, other)}>
+                compare
+              </a>
+            </>
+          )}
+        </li>
+      ))}
+      {builds.length > 10 && <li class="muted">and {builds.length - 10} more</li>}
+    </ul>
+  );
+}
+
+/** The older one stands left. */
+function compareInOrder(a: BuildSummary, b: BuildSummary): string {
+  return a.startedAt <= b.startedAt ? comparePath(a.id, b.id) : comparePath(b.id, a.id);
+}
+
+function Others({ build, neighbours }: BuildPageProps) {
+  const { previous, next, latest } = neighbours;
+  const rows: readonly (readonly [string, BuildSummary | undefined])[] = [
+    ["Newest", latest?.id === build.id ? undefined : latest],
+    ["Next other output", next],
+    ["Previous other output", previous],
+  ];
+  const there = rows.filter((row): row is [string, BuildSummary] => row[1] !== undefined);
+  if (there.length === 0) return null;
+  return (
+    <section class="card" aria-labelledby="others">
+      <h2 id="others">Others on {build.platform}</h2>
+      <dl class="facts">
+        {there.map(([word, other]) => (
+          <>
+            <dt>{word}</dt>
+            <dd>
+              <a href={buildPath(other)}>{moment(other.startedAt).slice(0, 16)}</a>{" "}
+              {other.main !== undefined && build.main !== undefined && (
+                <span class="small">
+                  <SizeDelta from={build.main.size} to={other.main.size} />
+                </span>
+              )}{" "}
+              <a class="small" href={compareInOrder(build, other)}>
+                compare
+              </a>
+            </dd>
+          </>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+function Administer({ build }: { build: Build }) {
+  const path = buildPath(build);
+  return (
+    <section class="card" aria-labelledby="administer">
+      <h2 id="administer">Keep or remove</h2>
+      <div class="actions">
+        <form method="post" action={`${path}/pin`}>
+          <input type="hidden" name="pinned" value={build.isPinned ? "no" : "yes"} />
+          <button class="button small" type="submit">
+            {build.isPinned ? "No longer keep" : "Keep for good"}
+          </button>
+        </form>
+      </div>
+      <details class="after">
+        <summary>Remove this build</summary>
+        <form class="after" method="post" action={`${path}/remove`}>
+          <p class="small">
+            Its files go as well, where no other build has them. Its address leads nowhere then.
+          </p>
+          <p class="after">
+            <button class="button small danger" type="submit">
+              Remove for good
+            </button>
+          </p>
+        </form>
+      </details>
+    </section>
+  );
+}
+
+function Log({ build, tail, script }: BuildPageProps) {
+  const path = buildPath(build);
+  return (
+    <section class="card console-card" aria-labelledby="console">
+      <div class="card-head">
+        <h2 id="console">Console</h2>
+        <span class="small ways">
+          <a href={`${path}/log`}>Whole, with line numbers</a>
+          <a href={`${path}/console`}>Plain text</a>
+        </span>
+      </div>
+      <ConsoleTail lines={tail} label="End of the console" />
+      <details class="script">
+        <summary>Script</summary>
+        {script === undefined ? (
+          <p>
+            It is long: <a href={`${path}/script`}>see it alone</a>.
+          </p>
+        ) : (
+          <pre class="command" tabindex={0}>
+            {script}
+          </pre>
+        )}
+      </details>
+    </section>
+  );
+}
