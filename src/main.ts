@@ -1,6 +1,6 @@
 /**
  * The executable. What it does depends on the name it was called by: `solo5-hvt` and `solo5-spt` are the
- * tenders, anything else is `robur`. Every command is loaded only when it is used, so that a tender never
+ * tenders, `builder-client` and `builder-worker` builder's programs, anything else is `robur`. Every command is loaded only when it is used, so that a tender never
  * loads a server.
  */
 import { readSmallFile } from "./linux/libc.ts";
@@ -22,6 +22,15 @@ if (/^solo5-hvt(\b|$)/.test(name)) {
 } else if (/^builder-db(\b|$)/.test(name)) {
   const { builderDb } = await import("./commands/builder-db.ts");
   await builderDb(argv);
+} else if (/^builder-inspect(\b|$)/.test(name)) {
+  const { builderInspect } = await import("./commands/inspect-record.ts");
+  await builderInspect(argv);
+} else if (/^builder-client(\b|$)/.test(name)) {
+  const { builderClient } = await import("./commands/builder-client.ts");
+  await builderClient(argv);
+} else if (/^builder-worker(\b|$)/.test(name)) {
+  const { builderWorkerProgram } = await import("./commands/builder-worker.ts");
+  await builderWorkerProgram(argv);
 } else {
   const { robur } = await import("./commands/robur.ts");
   await robur(/^orb(\b|$)/.test(name) ? ["orb", ...argv] : argv);

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 const PACKAGES: Readonly<Record<string, string>> = {
   gcc: "gcc",
   readelf: "binutils",
+  ocamlopt: "ocaml-nox",
   // libc.a, for a static Linux program
   "/usr/include/stdio.h": "libc6-dev",
   git: "git",
@@ -24,6 +25,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "mkfs.ext4": "e2fsprogs",
   unzip: "unzip",
   opam: "opam",
+  // opam copies pinned sources with it
+  rsync: "rsync",
   mmdebstrap: "mmdebstrap",
   bwrap: "bubblewrap",
   udhcpc: "udhcpc",
@@ -32,6 +35,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "mkfs.btrfs": "btrfs-progs",
   "mkfs.xfs": "xfsprogs",
   "systemd-analyze": "systemd",
+  wget: "wget",
   zsh: "zsh",
   fish: "fish",
   "/usr/bin/chromium": "chromium",

@@ -162,6 +162,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: "Take over a builder-web, builder's records, or another server's builds",
     load: () => import("./import.ts"),
   },
+  "inspect-record": {
+    group: "Builds",
+    describe: "See what the record of a finished build has in it, and take it apart",
+    load: () => import("./inspect-record.ts"),
+  },
   queue: {
     group: "Builds",
     describe: "What is being built, and what waits",

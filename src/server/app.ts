@@ -16,6 +16,7 @@ import { unikernelPages } from "./pages/unikernel-pages.tsx";
 import { refuse } from "./refuse.ts";
 import { accountRoutes } from "./routes/account.ts";
 import { compareRoutes } from "./routes/compare.ts";
+import { debianRoutes } from "./routes/debian.ts";
 import { hookRoutes } from "./routes/hooks.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { importRoutes } from "./routes/imports.ts";
@@ -61,6 +62,7 @@ function otherRoutes(context: ServerContext, limits: Limits, document: () => Api
     .use(referenceRoutes(document))
     .use(assetRoutes())
     .use(releaseRoutes(context))
+    .use(debianRoutes(context))
     .use(gatePages(context, limits))
     .use(unikernelPages(context, document))
     .use(deployPages(context))

@@ -125,7 +125,7 @@ describe("robur reproduce of a server's build", () => {
       (
         await fetch("http://localhost/upload", {
           method: "POST",
-          body: bytes as BodyInit,
+          body: bytes as Uint8Array<ArrayBuffer>,
           unix: server.socket,
         })
       ).status;
@@ -199,7 +199,11 @@ describe("robur reproduce of a server's build", () => {
   test("of another server is found by its page", async () => {
     await using server = await TestServer.start();
     const bytes = await record(SAME, { "bin/out": "always the same" });
-    await fetch("http://localhost/upload", { method: "POST", body: bytes as BodyInit, unix: server.socket });
+    await fetch("http://localhost/upload", {
+      method: "POST",
+      body: bytes as Uint8Array<ArrayBuffer>,
+      unix: server.socket,
+    });
     const page = `${server.address}/job/hello/build/latest`;
     const offline = { env: { ROBUR_HOST: "unix:///nonexistent/robur.sock" } };
     const found = await reproduce([page], offline);

@@ -2,10 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ImageSource, bytesSource } from "../../src/image/source.ts";
-import { temporaryDirectory } from "../robur.ts";
 
 const SOURCES = join(import.meta.dir, "../vectors/elf");
-const out = temporaryDirectory();
 let count = 0;
 
 function perform(command: string[], cwd = SOURCES): string {
@@ -14,24 +12,24 @@ function perform(command: string[], cwd = SOURCES): string {
   return stdout.toString();
 }
 
-/** parts.c as an executable. */
-export function compileC(...flags: string[]): string {
+/** parts.c as an executable in a folder. */
+export function compileC(out: string, ...flags: string[]): string {
   const path = join(out, `parts-${(count += 1)}`);
   perform(["gcc", "-O1", "-o", path, "parts.c", ...flags]);
   return path;
 }
 
 /** words.ml and start.ml as a native executable. */
-export function compileOcaml(): string {
+export function compileOcaml(out: string): string {
   const path = join(out, `words-${(count += 1)}`);
   perform(["sh", "-c", 'cp "$0"/*.ml "$1"', SOURCES, out]);
-  perform(["ocamlfind", "ocamlopt", "-g", "-o", path, "words.ml", "start.ml"], out);
+  perform(["ocamlopt", "-g", "-o", path, "words.ml", "start.ml"], out);
   return path;
 }
 
 /** What objcopy makes of a file. */
 export function objcopy(path: string, ...flags: string[]): string {
-  const copy = join(out, `copy-${(count += 1)}`);
+  const copy = `${path}-copy-${(count += 1)}`;
   perform(["objcopy", ...flags, path, copy]);
   return copy;
 }

@@ -1,14 +1,16 @@
 // Line programs of all versions and from real compilers, beside what addr2line reads in them.
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { parseLines, readLines } from "../../src/image/debug-lines.ts";
 import { contentOf, findSection, readSections } from "../../src/image/sections.ts";
 import { bytesSource } from "../../src/image/source.ts";
 import { lacks, needsCommands } from "../needs.ts";
+import { temporaryDirectory } from "../robur.ts";
 import { addr2line, compileC, compileOcaml, objcopy, readelfSymbols, sourceOf } from "./compiled.ts";
 
+const here = temporaryDirectory();
 const NO_GCC = needsCommands("gcc", "readelf", "objcopy", "addr2line");
-const NO_OCAML = NO_GCC ?? needsCommands("ocamlfind", "ocamlopt");
+const NO_OCAML = NO_GCC ?? needsCommands("ocamlopt");
 const nothing = bytesSource(new Uint8Array(0));
 
 /** Every few addresses of all functions that pass. */
@@ -35,11 +37,11 @@ describe.skipIf(lacks(NO_GCC))("lines of code from GCC", () => {
   const own = (name: string) => ["main", "hidden", "mpn_double", "digestif_sum"].includes(name);
 
   test.each([2, 3, 4, 5])("in version %d are those that addr2line finds", (version) => {
-    expect(compare(compileC(`-gdwarf-${version}`), own, 1)).toBeGreaterThan(50);
+    expect(compare(compileC(here, `-gdwarf-${version}`), own, 1)).toBeGreaterThan(50);
   });
 
   test.each(["zlib", "zlib-gnu", "zstd"])("compressed with %s as well", (how) => {
-    const plain = compileC("-gdwarf-5");
+    const plain = compileC(here, "-gdwarf-5");
     let packed: string;
     try {
       packed = objcopy(plain, `--compress-debug-sections=${how}`);
@@ -52,7 +54,7 @@ describe.skipIf(lacks(NO_GCC))("lines of code from GCC", () => {
   });
 
   test("files of a stretch of code have all of its bytes", () => {
-    const path = compileC("-g");
+    const path = compileC(here, "-g");
     const source = sourceOf(path);
     const lines = readLines(source, readSections(source))!;
     const { address, size } = readelfSymbols(path).find(({ name }) => name === "main")!;
@@ -66,7 +68,7 @@ describe.skipIf(lacks(NO_GCC))("lines of code from GCC", () => {
 describe.skipIf(lacks(NO_OCAML))("lines of code from OCaml", () => {
   test("are those that addr2line finds", () => {
     expect(
-      compare(compileOcaml(), (name) => /^caml(Words|Start|Stdlib__List)/.test(name), 3),
+      compare(compileOcaml(here), (name) => /^caml(Words|Start|Stdlib__List)/.test(name), 3),
     ).toBeGreaterThan(300);
   });
 });
@@ -90,7 +92,7 @@ describe("a hostile line program", () => {
   });
 
   test.skipIf(lacks(NO_GCC))("made of a sound one ends, and what is left of it can be asked", () => {
-    const source = sourceOf(compileC("-gdwarf-5"));
+    const source = sourceOf(compileC(here, "-gdwarf-5"));
     const table = readSections(source);
     const content = contentOf(source, findSection(table, ".debug_line")!);
     const sound = content.read(0, content.size);

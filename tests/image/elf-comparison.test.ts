@@ -6,14 +6,16 @@ import { compareStrings } from "../../src/image/elf-comparison-strings.ts";
 import { ImageError } from "../../src/image/image-error.ts";
 import { bytesSource } from "../../src/image/source.ts";
 import { lacks, needsCommands } from "../needs.ts";
+import { temporaryDirectory } from "../robur.ts";
 import { compileC, objcopy, sourceOf } from "./compiled.ts";
 import { NET, TARGET, unikernel } from "./elf-builder.ts";
 
+const here = temporaryDirectory();
 const NO_GCC = needsCommands("gcc", "readelf", "objcopy");
 
 describe.skipIf(lacks(NO_GCC))("comparing two programs", () => {
-  const plain = compileC("-g");
-  const other = compileC("-g", "-DEXTRA", "-O2", "-Wl,--build-id=0x0123456789abcdef");
+  const plain = compileC(here, "-g");
+  const other = compileC(here, "-g", "-DEXTRA", "-O2", "-Wl,--build-id=0x0123456789abcdef");
 
   test("one with itself is the same in everything", () => {
     const found = compareElf(sourceOf(plain), sourceOf(plain));

@@ -10,7 +10,6 @@ describe("a symbol of OCaml's compiler", () => {
     ["camlStdlib__List$map_233", "Stdlib__List", "map"],
     ["camlStdlib__$3d$7e_84", "Stdlib", "=~"],
     ["camlStdlib.$3d_84", "Stdlib", "="],
-    ["camlStdlib$$3d_84", "Stdlib", "="],
     ["camlStdlib$$$3d_84", "Stdlib", "="],
     ["camlLib___hidden_12", "Lib", "_hidden"],
     ["camlLib__1", "Lib", "1"],

@@ -1,7 +1,7 @@
 // Where the bytes of a binary go: real programs beside what binutils say of them, and trees that add up.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { ImageError } from "../../src/image/image-error.ts";
 import { SHF_ALLOC, readSections } from "../../src/image/sections.ts";
 import { type SizeNode, readSizes, sizeTree } from "../../src/image/sizes.ts";
@@ -9,10 +9,12 @@ import { SizeTree, gatherSmall } from "../../src/image/sizes-tree.ts";
 import { bytesSource } from "../../src/image/source.ts";
 import { readSymbols } from "../../src/image/symbols.ts";
 import { lacks, needsCommands } from "../needs.ts";
+import { temporaryDirectory } from "../robur.ts";
 import { compileC, compileOcaml, objcopy, readelfSections, readelfSymbols, sourceOf } from "./compiled.ts";
 
+const here = temporaryDirectory();
 const NO_GCC = needsCommands("gcc", "readelf", "objcopy");
-const NO_OCAML = NO_GCC ?? needsCommands("ocamlfind", "ocamlopt");
+const NO_OCAML = NO_GCC ?? needsCommands("ocamlopt");
 
 function* nodesOf(node: SizeNode): Generator<SizeNode> {
   yield node;
@@ -42,7 +44,7 @@ function at(tree: SizeNode, ...path: string[]): SizeNode {
 }
 
 describe.skipIf(lacks(NO_GCC))("the sizes of a program in C", () => {
-  const path = compileC("-g");
+  const path = compileC(here, "-g");
 
   test("its symbols are those that readelf lists", () => {
     const source = sourceOf(path);
@@ -119,7 +121,7 @@ describe.skipIf(lacks(NO_GCC))("the sizes of a program in C", () => {
 });
 
 describe.skipIf(lacks(NO_OCAML))("the sizes of a program in OCaml", () => {
-  const path = NO_OCAML === undefined ? compileOcaml() : "";
+  const path = NO_OCAML === undefined ? compileOcaml(here) : "";
 
   test("functions are as large as readelf says, under their module and with their source", () => {
     const { tree, hasLines } = readSizes(sourceOf(path), true);
@@ -203,7 +205,7 @@ describe("trees of sizes", () => {
 });
 
 describe.skipIf(lacks(NO_GCC))("a hostile file", () => {
-  const sound = new Uint8Array(readFileSync(compileC("-g", "-Wl,--compress-debug-sections=zlib")));
+  const sound = new Uint8Array(readFileSync(compileC(here, "-g", "-Wl,--compress-debug-sections=zlib")));
 
   /** What reading it comes to: nothing but an answer or an ImageError is right. */
   function outcome(bytes: Uint8Array): string {

@@ -10,7 +10,7 @@ import { ID, RECORD } from "./builds/vector.ts";
 import { SHA } from "./fake-orchestrator.ts";
 import { type Harness, createHarness } from "./harness.ts";
 
-type Need = "anybody" | "person" | "builds" | "read" | "operate" | "write" | "metrics" | "admin";
+type Need = "anybody" | "person" | "builds" | "read" | "operate" | "write" | "metrics" | "worker" | "admin";
 
 /** What each route needs; `own`: it is about one unikernel, which who is of another path must not find. */
 const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} own`>> = {
@@ -106,6 +106,9 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "GET /api/v1/networks": "read",
   "GET /api/v1/volumes": "read",
   "GET /api/v1/unreproducible": "anybody",
+  "GET /deb/robur.asc": "anybody",
+  "GET /deb/dists/:platform/*": "anybody",
+  "GET /deb/pool/:platform/:file": "anybody",
   "POST /api/v1/imports": "admin",
   "GET /api/v1/remotes": "read",
   "POST /api/v1/remotes": "admin",
@@ -169,6 +172,8 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "GET /job/:job/build/:build/script": "builds",
   "GET /job/:job/build/:build/console": "builds",
   "GET /job/:job/build/:build/exec": "builds",
+  "GET /job/:job/build/:build/viztreemap": "builds",
+  "GET /job/:job/build/:build/vizdependencies": "builds",
   "GET /job/:job/build/:build/main-binary": "builds",
   "GET /job/:job/build/:build/all.tar": "builds",
   "GET /job/:job/build/:build/all.tar.gz": "builds",
@@ -210,6 +215,7 @@ const VISITORS = [
   "token operate",
   "token write",
   "token metrics",
+  "token worker",
   "token admin",
   "admin",
   "socket",
@@ -226,9 +232,10 @@ const SCOPES: Record<Visitor, readonly string[]> = {
   "token operate": ["operate"],
   "token write": ["write"],
   "token metrics": ["metrics"],
+  "token worker": ["worker"],
   "token admin": ["admin"],
-  admin: ["read", "operate", "write", "metrics", "admin"],
-  socket: ["read", "operate", "write", "metrics", "admin"],
+  admin: ["read", "operate", "write", "metrics", "worker", "admin"],
+  socket: ["read", "operate", "write", "metrics", "worker", "admin"],
 };
 
 function expected(route: string, visitor: Visitor): Answer {
@@ -251,7 +258,7 @@ function credentials(harness: Harness, visitor: Visitor) {
   if (visitor === "own path") return { cookie: harness.cookie(alice) };
   if (visitor === "other path") return { cookie: harness.cookie(harness.user("bob")) };
   const scope = visitor.slice("token ".length);
-  return { token: harness.token(scope === "admin" ? root : alice, scope) };
+  return { token: harness.token(scope === "admin" || scope === "worker" ? root : alice, scope) };
 }
 
 const PARAMETERS: Readonly<Record<string, string>> = {
@@ -267,6 +274,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   path: "alice",
   job: "hello",
   platform: "debian-12",
+  run: "hello%3A1",
   upload: "00000000000000000000000000000000",
   left: ID,
   right: ID,
@@ -323,8 +331,9 @@ describe("who may use what", () => {
     const silent = Object.entries(ROUTES).filter(
       ([route, { action }]) => !route.startsWith("GET ") && !action,
     );
-    // The colours of the page are the visitor's own, in a cookie.
-    expect(silent.map(([route]) => route)).toEqual(["POST /theme"]);
+    // Workers speak each second; the colours of the page are the visitor's own, in a cookie.
+    const known = ["POST /api/v1/worker/take", "POST /api/v1/worker/lines", "POST /theme"];
+    expect(silent.map(([route]) => route)).toEqual(known);
   });
 
   for (const route of Object.keys(EXPECTED)) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { type Sha256, sha256Of } from "../../src/lib/sha256.ts";
 import {
   formatEnvelope,

@@ -185,7 +185,7 @@ function Label({ box, shape }: { readonly box: Box; readonly shape: BoxesProps["
         .filter(({ text }) => text !== "")
         .map(({ from, till, text, letters }) => (
           <g key={from} class={`label from-${from}${till === undefined ? "" : ` till-${till}`}`}>
-            <text x="4" y={isFrame ? 14 : Math.min(15, height / 2 + 4)}>
+            <text x="4" y={isFrame ? 14 : Math.min(15, Math.round(height / 2 + 4))}>
               {text}
             </text>
             {!isFrame && height >= 34 && letters >= 8 && (

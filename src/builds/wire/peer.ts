@@ -6,6 +6,8 @@ import { type Message, decodeMessage } from "../../protocols/builder/messages.ts
 
 /** Payloads that wait to be read; beyond, the socket isn't read. */
 const WAITING_MAX = 64;
+/** Bytes behind the first message that are held until it was looked at. */
+const EARLY_MAX = 256 * 1024;
 const KEEP_ALIVE_MS = 30_000;
 const WRITE_TIMEOUT_MS = 60_000;
 
@@ -17,15 +19,18 @@ export class Peer {
   readonly ended: AbortSignal;
   readonly #socket: Socket;
   readonly #ended = new AbortController();
-  #frames: FrameReader;
+  readonly #firstCap: number;
+  /** What came before the peer was allowed more than its first message. */
+  #early: Uint8Array | undefined = new Uint8Array();
+  #frames: FrameReader | undefined;
   readonly #payloads: Uint8Array[] = [];
   #failure: PeerError | undefined;
   #wake: (() => void) | undefined;
 
-  /** `cap`: bytes of the largest message that is taken at first. */
+  /** `cap`: bytes of the first message at most; nothing more is looked at before `allow`. */
   constructor(socket: Socket, cap: number) {
     this.#socket = socket;
-    this.#frames = new FrameReader(cap);
+    this.#firstCap = cap;
     this.ended = this.#ended.signal;
     this.address = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -38,7 +43,8 @@ export class Peer {
 
   #take(bytes: Uint8Array): void {
     try {
-      this.#payloads.push(...this.#frames.push(bytes));
+      if (this.#frames === undefined) this.#takeEarly(bytes);
+      else this.#payloads.push(...this.#frames.push(bytes));
     } catch (error) {
       this.#failure = new PeerError("bad-frame", error instanceof Error ? error.message : String(error));
       this.#socket.pause();
@@ -47,10 +53,28 @@ export class Peer {
     this.#wake?.();
   }
 
+  /** Nothing is read beyond the first message until it is known who speaks. */
+  #takeEarly(bytes: Uint8Array): void {
+    this.#early = Buffer.concat([this.#early ?? new Uint8Array(), bytes]);
+    if (this.#payloads.length > 0) return this.#pauseWhenFull();
+    if (this.#early.length < 8) return;
+    const length = new DataView(this.#early.buffer, this.#early.byteOffset).getBigUint64(0);
+    if (length > BigInt(this.#firstCap)) throw new Error(`a first message of ${length} bytes`);
+    const end = 8 + Number(length);
+    if (this.#early.length < end) return;
+    this.#payloads.push(this.#early.slice(8, end));
+    this.#early = this.#early.subarray(end);
+    this.#pauseWhenFull();
+  }
+
+  #pauseWhenFull(): void {
+    if ((this.#early?.length ?? 0) > EARLY_MAX) this.#socket.pause();
+  }
+
   #leave(): void {
     if (this.#ended.signal.aborted) return;
     try {
-      this.#frames.finish();
+      this.#frames?.finish();
       this.#failure ??= new PeerError("gone", "end of file");
     } catch (error) {
       this.#failure ??= new PeerError("bad-frame", error instanceof Error ? error.message : String(error));
@@ -59,9 +83,13 @@ export class Peer {
     this.#wake?.();
   }
 
-  /** Larger messages from now on. Only between two messages. */
+  /** Takes further messages, of up to so many bytes: the first one was read. */
   allow(cap: number): void {
+    const early = this.#early ?? new Uint8Array();
     this.#frames = new FrameReader(cap);
+    this.#early = undefined;
+    this.#take(early);
+    this.#socket.resume();
   }
 
   /** The next message. Throws PeerError, and DerError for what is none. `ms`: how long it may take. */

@@ -141,5 +141,7 @@ export async function connectTo({ host, port }: BuilderWorkerOptions["remote"]):
     clearTimeout(timer);
     socket.removeListener("error", onError);
   }
-  return new Peer(socket, MESSAGE_MAX);
+  const peer = new Peer(socket, MESSAGE_MAX);
+  peer.allow(MESSAGE_MAX);
+  return peer;
 }

@@ -43,7 +43,7 @@ export async function lookAtImages(
 }
 
 async function localRef(ref: ImageRef, directory: string, scratch: string): Promise<ImageRef> {
-  if (ref.kind === "stored") return ref;
+  if (ref.kind === "stored" || ref.kind === "job") return ref;
   if (ref.kind === "file") {
     const beside = isAbsolute(ref.path) ? ref.path : join(directory, ref.path);
     // hello.hvt and its like are built in.

@@ -12,6 +12,7 @@ import store from "./0005_store.sql" with { type: "text" };
 import builds from "./0006_builds.sql" with { type: "text" };
 import schedule from "./0007_schedule.sql" with { type: "text" };
 import trust from "./0008_trust.sql" with { type: "text" };
+import debian from "./0009_debian.sql" with { type: "text" };
 
 export interface Migration {
   /** 1, 2, 3, … without gaps: the number that its file begins with. */
@@ -29,4 +30,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 6, name: "builds", sql: builds },
   { number: 7, name: "schedule", sql: schedule },
   { number: 8, name: "trust", sql: trust },
+  { number: 9, name: "debian", sql: debian },
 ];

@@ -3,6 +3,7 @@
  * keeps the process alive only while it has work.
  */
 import { availableParallelism } from "node:os";
+import { workerFile } from "../../lib/worker-file.ts";
 import { StoreError } from "../store-error.ts";
 import type { CutAnswer, PackAnswer, WorkerAnswer, WorkerRequest } from "./messages.ts";
 
@@ -34,7 +35,7 @@ class Thread {
   lost: StoreError | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url).href);
+    this.#worker = new Worker(workerFile("store/chunks/worker.ts"));
     this.#worker.addEventListener("message", ({ data }: MessageEvent<WorkerAnswer>) => {
       const waiting = this.#waiting.get(data.request);
       this.#waiting.delete(data.request);

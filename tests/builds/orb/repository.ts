@@ -201,7 +201,8 @@ function zipOf(files: Readonly<Record<string, string>>): Uint8Array {
       mkdirSync(join(scratch, dirname(path)), { recursive: true });
       writeFileSync(join(scratch, path), text);
     }
-    const made = Bun.spawnSync(["python3", "-m", "zipfile", "-c", "made.zip", "."], { cwd: scratch });
+    const tops = new Set(Object.keys(files).map((path) => path.split("/")[0]!));
+    const made = Bun.spawnSync(["python3", "-m", "zipfile", "-c", "made.zip", ...tops], { cwd: scratch });
     if (!made.success) throw new Error(made.stderr.toString());
     return readFileSync(join(scratch, "made.zip"));
   } finally {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { FrameReader, messageFrame } from "../../../src/protocols/builder/framing.ts";
 import { type Message, decodeMessage, encodeMessage } from "../../../src/protocols/builder/messages.ts";
 import { NEVER } from "../../../src/protocols/builder/times.ts";

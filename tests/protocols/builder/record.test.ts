@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { writeRecord } from "../../../src/protocols/builder/record-writer.ts";
 import {
   type ConsoleEntry,

@@ -75,7 +75,8 @@ describe("a unified diff", () => {
   });
   test.skipIf(lacks(needsCommands("diff")))("is as short as diff's", () => {
     const directory = temporaryDirectory();
-    const changesIn = (diff: string) => diff.split("\n").filter((row) => /^[-+](?![-+]{2} )/.test(row)).length;
+    const changesIn = (diff: string) =>
+      diff.split("\n").filter((row) => /^[-+](?![-+]{2} )/.test(row)).length;
     fc.assert(
       fc.asyncProperty(text, text, async (left, right) => {
         await Bun.write(`${directory}/l`, left);
