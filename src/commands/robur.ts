@@ -103,22 +103,22 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: () => import("./image.ts"),
   },
   reproduce: {
-    group: "Images",
+    group: "Builds",
     describe: "Build something again, and say whether the same came out",
     load: () => import("./reproduce.ts"),
   },
   verify: {
-    group: "Images",
+    group: "Builds",
     describe: "Say who vouches for a file",
     load: () => import("./verify.ts"),
   },
   trust: {
-    group: "Images",
+    group: "Builds",
     describe: "Choose whose word about files counts",
     load: () => import("./trust.ts"),
   },
   diff: {
-    group: "Images",
+    group: "Builds",
     describe: "Say what is different between two builds",
     load: () => import("./diff.ts"),
   },
@@ -177,6 +177,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: "The jobs by when they are due",
     load: () => import("./schedule.ts"),
   },
+  sandbox: {
+    group: "Builds",
+    describe: "The root file systems that build jobs run in",
+    load: () => import("./sandbox.ts"),
+  },
   orb: {
     group: "Builds",
     describe: "Build an opam package so that others can build it again",
@@ -216,6 +221,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     group: "Admin",
     describe: "Make, list and remove tokens for programs",
     load: () => import("./token.ts"),
+  },
+  store: {
+    group: "Storage",
+    describe: "What is kept of builds, and how much room it takes",
+    load: () => import("./store.ts"),
   },
   backup: {
     group: "Admin",
