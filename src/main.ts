@@ -1,7 +1,7 @@
 /**
- * The executable. What it does depends on the name it was called by: `solo5-hvt` and `solo5-spt` are the
- * tenders, `builder-client` and `builder-worker` builder's programs, anything else is `robur`. Every command is loaded only when it is used, so that a tender never
- * loads a server.
+ * The executable. What it does depends on the name it was called by: `solo5-hvt` and `solo5-spt` are the tenders,
+ * `builder-client` and `builder-worker` are builder's programs, anything else is `robur`. Every command is loaded only
+ * when it is used, so that a tender never loads a server.
  */
 import { readSmallFile } from "./linux/libc.ts";
 

@@ -39,6 +39,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   zsh: "zsh",
   fish: "fish",
   "/usr/bin/chromium": "chromium",
+  "dpkg-deb": "dpkg",
+  gpgv: "gpgv",
+  xz: "xz-utils",
 };
 
 /**

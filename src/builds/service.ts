@@ -50,8 +50,11 @@ export interface BuildServiceOptions {
 }
 
 const LOST_AFTER_MS = 30_000;
-/** A worker ends a job at its time-out; the server does so this much later, when the worker didn't. */
-const TIMEOUT_SLACK_MS = 60_000;
+/**
+ * A worker ends a job at its time-out; the server does so this much later, when the worker didn't. Making a platform's
+ * root file system comes before and may take as long.
+ */
+const TIMEOUT_SLACK_MS = 15 * 60_000;
 const TICK_MAX_MS = 60_000;
 const RUNS_KEPT_MS = 30 * 24 * 3_600_000;
 /** A build has its console; who watched its run to the end reads on for a while. */

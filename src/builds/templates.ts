@@ -28,12 +28,3 @@ export function scriptFor(work: Work, platform: Platform, templates: ScriptSourc
     .replaceAll("%%PLATFORM%%", () => platform);
   return done(script);
 }
-
-/** What is done where the machine has no template: robur's own orb, with the options of the original's templates. */
-export function defaultTemplate(): string {
-  return `#!/bin/sh
-set -ex
-orb build --disable-sandboxing --solver-timeout=600 --switch-name=/tmp/myswitch --date=1589138087 --out=. \\
-  --repos=default:https://opam.ocaml.org,unikernels:https://git.robur.coop/robur/unikernel-repo.git %%OPAM_PACKAGE%%
-`;
-}

@@ -5,6 +5,7 @@ import type { BuildSummary } from "../store/api.ts";
 import { BUILD_COLUMNS, formatDuration, formatResult } from "./client/build-text.ts";
 import { listBuilds, listJobs, resolveBuild } from "./client/builds.ts";
 import { ask, connect } from "./client/connect.ts";
+import { sayUnfinished } from "./client/definitions.ts";
 import { type ListFlags, printList } from "./client/list.ts";
 import { confirm } from "./confirm.ts";
 import { formatTable, formatTime, printable } from "./table.ts";
@@ -35,6 +36,8 @@ export async function list(
           .toSorted((a, b) => b.startedAt - a.startedAt)
           .slice(0, limit)
       : await listBuilds(client, flags.job, { platform, kind, limit });
+  const isTable = flags.format === "table" && !flags.json && !flags.quiet;
+  if (isTable && !failed && platform === undefined) await sayUnfinished(client, flags.job);
   printList(BUILD_COLUMNS, builds, ({ id }) => id, flags);
 }
 

@@ -36,15 +36,12 @@ function looking(parser: ClientArgv): ClientArgv {
       "download <build> [path]",
       "A file of a build (default: its main binary), verified",
       (y) =>
-        y
-          .positional("build", BUILD)
-          .positional("path", { type: "string" })
-          .option("output", {
-            alias: "o",
-            type: "string",
-            requiresArg: true,
-            describe: "to this file; - for standard output",
-          }),
+        y.positional("build", BUILD).positional("path", { type: "string" }).option("output", {
+          alias: "o",
+          type: "string",
+          requiresArg: true,
+          describe: "to this file; - for standard output",
+        }),
       async (flags) => (await import("./build-download.ts")).download(flags),
     )
     .command(

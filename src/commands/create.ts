@@ -11,7 +11,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const parser = withConfigFlags(
     clientParser(
       "robur create",
-      "robur create NAME IMAGE [flags] [-- ARGUMENTS]\n\nMakes a unikernel and starts it, under the server's care. IMAGE is a file, sha256:… of an image\nthat the server has, or an address. Answers when the guest runs or has failed.",
+      "robur create NAME IMAGE [flags] [-- ARGUMENTS]\n\nMakes a unikernel and starts it, under the server's care. IMAGE is a file, sha256:… of an image\nthat the server has, an address, or job:NAME of a build. Answers when the guest runs or has failed.",
       argv,
     ),
   )

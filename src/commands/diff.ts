@@ -1,14 +1,18 @@
 /** `robur diff`: what is different between two builds, kept by the server or in files here. */
 import { isatty } from "node:tty";
 import { RoburError, UsageError, formatError } from "../lib/errors.ts";
+import { sha256Of } from "../lib/sha256.ts";
+import { type ImageSource, bytesSource } from "../image/source.ts";
 import { print, printError } from "../linux/libc.ts";
+import type { Build } from "../store/api.ts";
 import { type Comparison, compareBuilds } from "../store/comparison/comparison.ts";
+import { withBinaries } from "../store/comparison/elf-sections.ts";
 import { renderMarkdown, renderText } from "../store/comparison/render.ts";
 import { isSame } from "../store/comparison/sections.ts";
 import { resolveBuild } from "./client/builds.ts";
 import { connect } from "./client/connect.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
-import { isLocal, readLocal } from "./diff-local.ts";
+import { LocalBuildError, isLocal, readLocal } from "./diff-local.ts";
 
 const FORMATS = ["text", "json", "markdown"] as const;
 
@@ -27,6 +31,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option("format", { choices: FORMATS, default: "text" as const, describe: "how to write it" })
     .option("json", { type: "boolean", default: false, describe: "the same as --format json" })
     .option("quiet", { alias: "q", type: "boolean", default: false, describe: "only the exit status" })
+    .option("binary", {
+      type: "boolean",
+      default: false,
+      describe: "look into main binaries that the server has: sections, sizes, texts; files here are always",
+    })
     .option("platform", {
       type: "string",
       requiresArg: true,
@@ -45,7 +54,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     const comparison =
       isLocal(left) && isLocal(right)
         ? await compareLocal(left, right)
-        : await compareKept(connect(flags.host), left, right, flags.platform);
+        : await compareKept(connect(flags.host), left, right, flags);
     if (!flags.quiet) print(render(comparison, flags.json ? "json" : flags.format));
     process.exitCode = isSame(comparison) ? 0 : 1;
   } catch (error) {
@@ -57,14 +66,16 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 async function compareLocal(left: string, right: string): Promise<Comparison> {
   const [l, r] = [await readLocal(left), await readLocal(right)];
-  return compareBuilds(l.comparable, r.comparable);
+  const comparison = compareBuilds(l.comparable, r.comparable);
+  if (comparison.isSameOutput !== false || l.main === undefined || r.main === undefined) return comparison;
+  return withBinaries(comparison, l.main, r.main);
 }
 
 async function compareKept(
   client: ReturnType<typeof connect>,
   left: string,
   right: string,
-  platform: string | undefined,
+  { platform, binary }: { readonly platform: string | undefined; readonly binary: boolean },
 ): Promise<Comparison> {
   const local = [left, right].find((word) => word.includes("/"));
   if (local !== undefined) {
@@ -75,7 +86,22 @@ async function compareKept(
   const l = await resolveBuild(client, left, platform);
   const r = await resolveBuild(client, right, platform);
   const response = await client.request(`/api/v1/compare/${l.build.id}/${r.build.id}`);
-  return (await response.json()) as Comparison;
+  const comparison = (await response.json()) as Comparison;
+  if (!binary || comparison.isSameOutput !== false) return comparison;
+  return withBinaries(comparison, await mainBinary(client, l.build), await mainBinary(client, r.build));
+}
+
+/** The main binary's bytes, checked against its hash. */
+async function mainBinary(
+  client: ReturnType<typeof connect>,
+  { id, job, main }: Build,
+): Promise<ImageSource> {
+  if (main === undefined) throw new LocalBuildError("not-a-build", `${job}@${id} has no main binary`);
+  const path = main.path.split("/").map(encodeURIComponent).join("/");
+  const response = await client.request(`/job/${encodeURIComponent(job)}/build/${id}/f/${path}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (sha256Of(bytes) === main.sha256) return bytesSource(bytes);
+  throw new LocalBuildError("not-a-build", `${job}@${id}: ${main.path} came damaged`, { hint: "ask again" });
 }
 
 function render(comparison: Comparison, format: (typeof FORMATS)[number]): string {

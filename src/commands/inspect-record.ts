@@ -26,34 +26,42 @@ interface Contents {
 }
 
 function command(name: string, argv: readonly string[]) {
-  return yargs([...argv])
-    .scriptName(name)
-    .locale("en")
-    .version(false)
-    .usage(
-      `${name} FILE [OPTIONS]\n\nSays what is in the record of a finished build: what builder-server keeps as "full".`,
-    )
-    .option("job", { type: "boolean", default: false, describe: "its job and platform" })
-    .option("script", { type: "boolean", default: false, describe: "the script that was executed" })
-    .option("console", {
-      type: "boolean",
-      default: false,
-      describe: "what it wrote, and when, and how it ended",
-    })
-    .option("output", { type: "string", requiresArg: true, describe: "write its files below this directory" })
-    .option("json", {
-      type: "boolean",
-      default: false,
-      describe: "all but the script and the console, as JSON",
-    })
-    .example(`${name} full`, "job, result and files")
-    .example(`${name} full --console`, "the log of the build")
-    .example(`${name} full --output result`, "take it apart")
-    .demandCommand(1, 1, "which file?", "one file at a time")
-    .strictOptions()
-    .help()
-    .alias("help", "h")
-    .wrap(null);
+  return (
+    yargs([...argv])
+      .scriptName(name)
+      // A file may be called 007.
+      .parserConfiguration({ "parse-positional-numbers": false })
+      .locale("en")
+      .version(false)
+      .usage(
+        `${name} FILE [OPTIONS]\n\nSays what is in the record of a finished build: what builder-server keeps as "full".`,
+      )
+      .option("job", { type: "boolean", default: false, describe: "its job and platform" })
+      .option("script", { type: "boolean", default: false, describe: "the script that was executed" })
+      .option("console", {
+        type: "boolean",
+        default: false,
+        describe: "what it wrote, and when, and how it ended",
+      })
+      .option("output", {
+        type: "string",
+        requiresArg: true,
+        describe: "write its files below this directory",
+      })
+      .option("json", {
+        type: "boolean",
+        default: false,
+        describe: "all but the script and the console, as JSON",
+      })
+      .example(`${name} full`, "job, result and files")
+      .example(`${name} full --console`, "the log of the build")
+      .example(`${name} full --output result`, "take it apart")
+      .demandCommand(1, 1, "which file?", "one file at a time")
+      .strictOptions()
+      .help()
+      .alias("help", "h")
+      .wrap(null)
+  );
 }
 
 /** The entry of the command. */
@@ -85,10 +93,11 @@ interface Wanted {
 async function inspect(wanted: Wanted, isTalkative: boolean): Promise<void> {
   const file = String(wanted._[0]);
   const asksForParts = wanted.job || wanted.script || wanted.console;
-  if (asksForParts || wanted.json || (isTalkative && wanted.output === undefined)) {
+  // Taking it apart reads it anyway.
+  if (asksForParts || wanted.json || wanted.output === undefined) {
     const contents = await readContents(file);
     if (wanted.json) print(jsonOf(contents));
-    else if (!asksForParts) print(summaryOf(contents));
+    else if (!asksForParts && isTalkative) print(summaryOf(contents));
     if (wanted.job) print(visible(`${contents.job} on ${contents.platform}`) + "\n");
     if (wanted.script) await toStandardOutput(one(contents.script));
     if (wanted.console) print(consoleOf(contents));

@@ -125,6 +125,12 @@ function changing(parser: ReturnType<typeof adding>) {
       async (flags) => (await verbs()).enable(flags, false),
     )
     .command(
+      "import <file>",
+      "Define what a builder-server has scheduled, from its state file",
+      (y) => y.positional("file", { type: "string", demandOption: true, describe: "/var/lib/builder/state" }),
+      async (flags) => (await import("./import-state.ts")).importState(flags),
+    )
+    .command(
       "forget <name..>",
       "Remove jobs' definitions; their builds stay",
       (y) => y.positional("name", { ...JOB, array: true }),

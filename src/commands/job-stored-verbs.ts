@@ -1,6 +1,7 @@
 /** What `robur job` does with the jobs that were built. */
 import { print, printError } from "../linux/libc.ts";
 import type { JobOverview } from "../store/api.ts";
+import { type ListedJob, sayNext, withDefinitions } from "./client/definitions.ts";
 import { BUILD_COLUMNS } from "./client/build-text.ts";
 import { listJobs, showJob } from "./client/builds.ts";
 import { connect } from "./client/connect.ts";
@@ -8,7 +9,7 @@ import { type ListColumn, type ListFlags, formatSpan, printList } from "./client
 import { confirm } from "./confirm.ts";
 import { formatTable, printable } from "./table.ts";
 
-const columns = (now: number): readonly ListColumn<JobOverview>[] => [
+const columns = (now: number): readonly ListColumn<ListedJob>[] => [
   { key: "name", title: "JOB", text: ({ name }) => name },
   {
     key: "platforms",
@@ -22,6 +23,8 @@ const columns = (now: number): readonly ListColumn<JobOverview>[] => [
     text: ({ newest }) => (newest === undefined ? "none" : `${formatSpan(now - newest.startedAt)} ago`),
     isRight: true,
   },
+  { key: "next", title: "NEXT", text: (job) => sayNext(job, now), isRight: true },
+  { key: "schedule", title: "SCHEDULE", text: ({ schedule }) => schedule ?? "", isExtra: true },
   { key: "health", title: "LAST RUNS", text: ({ recent }) => recent.map(healthOf).join(" ") },
   { key: "synopsis", title: "SYNOPSIS", text: ({ synopsis }) => synopsis ?? "", cut: 50 },
   { key: "section", title: "SECTION", text: ({ section }) => section ?? "", isExtra: true },
@@ -37,7 +40,9 @@ function healthOf({ builds }: JobOverview["recent"][number]): string {
 
 /** `robur job ls`. */
 export async function list(flags: ListFlags & { host: string | undefined }): Promise<void> {
-  printList(columns(Date.now()), await listJobs(connect(flags.host)), ({ name }) => name, flags);
+  const client = connect(flags.host);
+  const jobs = await withDefinitions(client, await listJobs(client));
+  printList(columns(Date.now()), jobs, ({ name }) => name, flags);
 }
 
 /** `robur job show`. */

@@ -20,6 +20,8 @@ export async function main(argv: readonly string[], program = "robur orb"): Prom
     .scriptName(program)
     .locale("en")
     .version(false)
+    // The last one counts: whoever puts an option behind a template's means it.
+    .parserConfiguration({ "duplicate-arguments-array": false })
     .usage(`${program} ${USAGE}`)
     .command(
       "build <package>",

@@ -31,7 +31,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .example("robur pull hello@5a0c31f2 --from home --store", "a certain one, into the store");
   const flags = await parseClient(parser);
   if (flags === undefined) return;
-  if (flags.store && flags.output !== undefined) throw new UsageError("--store and --output exclude each other");
+  if (flags.store && flags.output !== undefined)
+    throw new UsageError("--store and --output exclude each other");
   const { pull } = await import("./pull-verbs.ts");
   await pull(flags as typeof flags & { job: string });
 }

@@ -3,14 +3,17 @@ import { randomUUID } from "node:crypto";
 import { statSync } from "node:fs";
 import { basename } from "node:path";
 import { UsageError } from "../lib/errors.ts";
+import { MIB } from "../lib/units.ts";
 import { print, printError } from "../linux/libc.ts";
 import { readRecord } from "../protocols/builder/record.ts";
 import { DerError } from "../protocols/der/der-error.ts";
 import { type RecordFile, writeRecord } from "../protocols/builder/record-writer.ts";
 import { parseJobName, parsePlatform } from "../store/api.ts";
 import { artifactPathFor } from "../store/import/names.ts";
+import type { RemoteAddress } from "../store/remotes/remote-address.ts";
 import { RemoteError } from "../store/remotes/remote-error.ts";
 import { askRemote } from "../store/remotes/remote-request.ts";
+import { type PartsSource, type PartsTarget, sendInParts } from "../store/remotes/send-in-parts.ts";
 import { ClientError } from "./client/client-error.ts";
 import { connect } from "./client/connect.ts";
 import { chooseOther } from "./client/remotes.ts";
@@ -21,6 +24,8 @@ export interface PushFlags {
   readonly to: string | undefined;
 }
 
+/** Bytes beyond which an interruption would cost too much. */
+const IN_PARTS = 8 * MIB;
 const SCRIPT = "# These files were built elsewhere\n";
 
 /** Prints the new build's id. */
@@ -50,7 +55,8 @@ export async function pushFiles(
     [],
     recordFiles(files, flags.main),
   );
-  await send(`${name} ${uuid.slice(0, 8)}`, record.size, () => streamOf(record.stream()), flags);
+  const label = `${name} ${uuid.slice(0, 8)}`;
+  await send({ label, uuid, size: record.size, open: () => streamOf(record.stream()) }, flags);
   print(`${uuid}\n`);
 }
 
@@ -60,7 +66,7 @@ export async function pushRecord(path: string, flags: PushFlags): Promise<void> 
   if (stat?.isFile() !== true) throw new ClientError(3, "not-found", `there is no file ${path}`);
   const uuid = await uuidOf(path);
   try {
-    await send(path, stat.size, () => Bun.file(path).stream(), flags);
+    await send({ label: path, uuid, size: stat.size, open: () => Bun.file(path).stream() }, flags);
   } catch (error) {
     const isThere =
       (error instanceof RemoteError && error.code === "exists") ||
@@ -127,25 +133,44 @@ function streamOf(pieces: AsyncGenerator<Uint8Array, void, void>): ReadableStrea
   });
 }
 
-async function send(
-  label: string,
-  size: number,
-  open: () => ReadableStream<Uint8Array>,
-  { to, host }: PushFlags,
-): Promise<void> {
-  const other = to === undefined ? undefined : await chooseOther(to, host);
-  const headers = { "content-length": String(size), "content-type": "application/octet-stream" };
-  await withProgress(`sending ${label}`, async (onProgress) => {
-    let done = 0;
-    const body = open().pipeThrough(
-      new TransformStream<Uint8Array, Uint8Array>({
-        transform(piece, controller) {
-          onProgress((done += piece.length), size);
-          controller.enqueue(piece);
-        },
-      }),
-    );
-    if (other === undefined) await connect(host).request("/upload", { method: "POST", body, headers });
-    else await askRemote(other.address, "/upload", { method: "POST", body, headers });
+interface Source extends PartsSource {
+  readonly label: string;
+}
+
+async function send(source: Source, { to, host }: PushFlags): Promise<void> {
+  const target = to === undefined ? ownServer(host) : otherServer((await chooseOther(to, host)).address);
+  await withProgress(`sending ${source.label}`, async (onProgress) => {
+    const open = () => {
+      let done = 0;
+      return source.open().pipeThrough(
+        new TransformStream<Uint8Array, Uint8Array>({
+          transform(piece, controller) {
+            onProgress((done += piece.length), source.size);
+            controller.enqueue(piece);
+          },
+        }),
+      );
+    };
+    if (source.size > IN_PARTS && (await sendInParts(target, { ...source, open }))) return;
+    const headers = { "content-length": String(source.size), "content-type": "application/octet-stream" };
+    await target.send("/upload", { method: "POST", headers, body: open() });
   });
+}
+
+function ownServer(host: string | undefined): PartsTarget {
+  const client = connect(host);
+  return {
+    send: (path, request) => client.request(path, request),
+    isMissing: (error) => error instanceof ClientError && error.exitStatus === 3,
+    isBroken: (error) => error instanceof ClientError && error.code === "no-server",
+  };
+}
+
+function otherServer(remote: RemoteAddress): PartsTarget {
+  return {
+    send: (path, request) => askRemote(remote, path, request),
+    isMissing: (error) => error instanceof RemoteError && error.code === "missing",
+    isBroken: (error) =>
+      error instanceof RemoteError && (error.code === "unreachable" || error.code === "truncated"),
+  };
 }

@@ -36,14 +36,11 @@ function withVerbs(parser: ClientArgv): ClientArgv {
       "add <name> <url>",
       "Add a server",
       (y) =>
-        y
-          .positional("name", NAME)
-          .positional("url", NAME)
-          .option("default", {
-            type: "boolean",
-            default: false,
-            describe: "pull from it where no other is named",
-          }),
+        y.positional("name", NAME).positional("url", NAME).option("default", {
+          type: "boolean",
+          default: false,
+          describe: "pull from it where no other is named",
+        }),
       async ({ host, name, url, default: isDefault }) => {
         const client = connect(host);
         const added = await ask(client, client.api.remotes.post({ name, url, isDefault }));

@@ -13,7 +13,7 @@ export async function explainRun(argv: readonly string[]): Promise<void> {
       .locale("en")
       .version(false)
       .usage(
-        "robur run [flags] IMAGE [--] [ARGUMENTS]\n\nRuns a unikernel in the foreground: its console is standard output, Ctrl-C ends it, and the\nexit status is its own (125: it never started). IMAGE is a file, or hello.hvt or hello.spt,\nwhich are built in. Everything behind IMAGE goes to the unikernel.",
+        "robur run [flags] IMAGE [--] [ARGUMENTS]\n\nRuns a unikernel in the foreground: its console is standard output, Ctrl-C ends it, and the\nexit status is its own (125: it never started). IMAGE is a file, hello.hvt or hello.spt,\nwhich are built in, or job:NAME of a build that the server keeps. Everything behind IMAGE goes to the unikernel.",
       )
       .example("robur run hello.hvt --hello=Hi", "the built-in unikernel")
       .example("robur run --net service=tap0 web.hvt --ipv4=10.0.0.2/24", "one on an existing tap"),

@@ -71,7 +71,7 @@ async function run(file: string, args: readonly string[], flags: Scanned): Promi
   const sizes = readBlockSizes(flags);
   const memory = readMemory(last(flags, "memory"));
   const tender = readTender(last(flags, "tender"));
-  const image = findImage(file);
+  const image = file.startsWith("job:") ? await findFromJob(file) : findImage(file);
   const unikernel = nameFile(file, () => readBootable(image.source));
   const { target } = unikernel.abi;
   const isDryRun = flags.values.has("dry-run");
@@ -109,6 +109,11 @@ async function run(file: string, args: readonly string[], flags: Scanned): Promi
   if (target === "spt") return runSptHere(job);
   if (target === "virtio") return runVirtioHere(job);
   return runHvtHere(job);
+}
+
+async function findFromJob(text: string): Promise<FoundImage> {
+  const { findJobImage } = await import("./client/job-image.ts");
+  return findJobImage(text);
 }
 
 /** A run that has been understood: what shall boot, with what. */

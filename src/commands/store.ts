@@ -49,9 +49,11 @@ function checking(parser: ClientArgv): ClientArgv {
             requiresArg: true,
             describe: "with --compact: where robur keeps its data",
           })
-          .option("json", json)
-          .conflicts("compact", "dry-run"),
-      async (flags) => (flags.compact ? (await verbs()).compact(flags) : (await verbs()).gc(flags)),
+          .option("json", json),
+      async (flags) => {
+        if (flags.compact && flags.dryRun) throw new UsageError("--compact has no --dry-run");
+        return flags.compact ? (await verbs()).compact(flags) : (await verbs()).gc(flags);
+      },
     )
     .command(
       "verify",

@@ -54,7 +54,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (flags === undefined) return;
   const platforms = platformsOf(flags.platform);
   const directory = dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0);
-  const sandboxes = await sandboxesFor(directory, flags.unsafeNoSandbox);
+  let sayPreparing: ((text: string) => void) | undefined;
+  const onPreparing = (say: (text: string) => void) => void (sayPreparing = say);
+  const sandboxes = await sandboxesFor(directory, flags.unsafeNoSandbox, (line) => sayPreparing?.(line));
   const stop = new AbortController();
   const abort = new AbortController();
   const onSignal = () => {
@@ -80,7 +82,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   ]);
   const name = flags.slot === undefined ? workerName(flags.name) : localWorkerName(flags.slot, process.pid);
   if (flags.slot !== undefined) await holdSlot(directory, flags.slot, stop);
-  await work({ ...common, name, platforms, link: new ServerLink(addressOf(flags.host)) });
+  await work({ ...common, onPreparing, name, platforms, link: new ServerLink(addressOf(flags.host)) });
   process.exit(0);
 }
 
@@ -116,7 +118,11 @@ function parseBuilder(text: string): { readonly host: string; readonly port: num
   throw new UsageError(`--builder ${text}: not tcp://HOST:PORT`, { hint: "--builder tcp://127.0.0.1:1234" });
 }
 
-async function sandboxesFor(directory: string, isUnsafe: boolean): Promise<Sandboxes> {
+async function sandboxesFor(
+  directory: string,
+  isUnsafe: boolean,
+  onLine: (line: string) => void,
+): Promise<Sandboxes> {
   if (isUnsafe) {
     const { unsafeSandboxes } = await import("../builds/worker/unsafe-sandboxes.ts");
     return unsafeSandboxes(join(directory, "jobs"));

@@ -26,7 +26,7 @@ export interface Sizes {
   /** What is loaded: by language, library, module, and with `isFine` function. */
   readonly tree: SizeNode;
   /** The whole file: by what is loaded and what isn't, and section. */
-  readonly file: SizeNode;
+  readonly sections: SizeNode;
 }
 
 /**
@@ -48,7 +48,7 @@ export function readSizes(source: ImageSource, isFine = false): Sizes {
     hasSymbols: hasSymbols(table),
     hasLines: lines !== undefined && lines.rows > 0,
     tree: treeOf(source, table, lines, isFine),
-    file: fileTree(source, table),
+    sections: fileTree(source, table),
   };
 }
 

@@ -118,7 +118,7 @@ export class Layout {
       this.#print(piece, piece.size < 0 ? UNBOUNDED : piece.size);
       this.#printed += piece.width;
     }
-    if (this.#head < 1024 && this.#head < this.#queue.length) return;
+    if (this.#head < this.#queue.length && this.#head < Math.max(1024, this.#queue.length / 2)) return;
     this.#queue = this.#queue.slice(this.#head);
     this.#head = 0;
   }

@@ -89,17 +89,18 @@ export class Tokens {
 
   #match(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
-    const found = pattern.exec(this.#text);
-    if (found === null) return undefined;
+    if (!pattern.test(this.#text)) return undefined;
+    const start = this.#at;
     this.#at = pattern.lastIndex;
-    return found[0];
+    return this.#text.slice(start, this.#at);
   }
 
   #skip(): void {
     for (;;) {
       this.#match(BLANKS);
-      if (this.#text[this.#at] === "#") this.#match(LINE_REST);
-      else if (this.#text.startsWith("(*", this.#at)) this.#comment();
+      const character = this.#text[this.#at];
+      if (character === "#") this.#match(LINE_REST);
+      else if (character === "(" && this.#text[this.#at + 1] === "*") this.#comment();
       else return;
     }
   }

@@ -2,7 +2,8 @@
 import type { Database } from "bun:sqlite";
 import { LocalWorkers } from "../builds/local-workers.ts";
 import { type BuildService, openBuildService } from "../builds/service.ts";
-import { defaultTemplate, templateFiles } from "../builds/templates.ts";
+import { defaultTemplate } from "../builds/orb/template.ts";
+import { templateFiles } from "../builds/templates.ts";
 import { type WireListener, listenBuilder } from "../builds/wire/listen.ts";
 import { errorLine } from "../lib/errors.ts";
 import type { BuildStore, ContentStore } from "../store/api.ts";

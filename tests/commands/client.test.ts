@@ -69,7 +69,7 @@ describe("create", () => {
       code: 3,
       stderr: "error: the server has no image sha256:000000\n  try: robur images\n",
     });
-    expect(await server.robur(["create", "x", "job:web"])).toMatchObject({ code: 2 });
+    expect(await server.robur(["create", "x", "job:web"])).toMatchObject({ code: 3 });
   });
 
   test("says what the server refuses, with the exit status of its kind", async () => {

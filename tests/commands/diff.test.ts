@@ -47,6 +47,14 @@ describe("robur diff of files", () => {
     expect(markdown.stdout).toStartWith("### Different: `");
     expect(await run(["diff", left, right, "-q"])).toMatchObject({ code: 1, stdout: "", stderr: "" });
   });
+  test("looks into main binaries that differ", async () => {
+    const other = makeBuild("other", generateExport());
+    cpSync(HELLO.replace(".hvt", ".spt"), join(other, "bin/hello.hvt"));
+    const { code, stdout } = await run(["diff", left, other]);
+    expect(code).toBe(1);
+    expect(stdout).toContain("! hvt, ABI version 2 -> spt, ABI version 2\n");
+    expect(stdout).toMatch(/! \.text \d+ -> \d+ bytes/);
+  });
   test("reads a record that builder keeps, alone or as full in its directory", async () => {
     const directory = temporaryDirectory();
     const files = [
@@ -99,11 +107,11 @@ describe("robur diff of files", () => {
 describe("robur diff of kept builds", () => {
   test("asks the server, by job and by id", async () => {
     await using server = await TestServer.start();
-    const post = async (uuid: string, opam: string) => {
+    const post = async (uuid: string, opam: string, main: string) => {
       const body = await recordBytes({
         uuid,
         files: [
-          ["bin/hello.hvt", uuid],
+          ["bin/hello.hvt", new Uint8Array(await Bun.file(main).arrayBuffer())],
           ["opam-switch", opam],
         ],
       });
@@ -113,11 +121,17 @@ describe("robur diff of kept builds", () => {
       });
       if (!response.ok) throw new Error(await response.text());
     };
-    await post("08455214-8a9b-413a-b116-a65353dc0743", generateExport());
-    await post("18455214-8a9b-413a-b116-a65353dc0743", generateExport({ edited: [5] }));
+    await post("08455214-8a9b-413a-b116-a65353dc0743", generateExport(), HELLO);
+    await post(
+      "18455214-8a9b-413a-b116-a65353dc0743",
+      generateExport({ edited: [5] }),
+      HELLO.replace(".hvt", ".spt"),
+    );
     const ask = (...args: string[]) => run(["diff", ...args, "--host", `unix://${server.socket}`]);
     const { code, stdout } = await ask("hello@0845", "18455214-8a9b-413a-b116-a65353dc0743");
     expect([code, stdout]).toEqual([1, expect.stringContaining("+++ right/lib-5/opam")]);
+    expect(stdout).not.toContain(".text");
+    expect((await ask("hello@0845", "hello@1845", "--binary")).stdout).toMatch(/! \.text \d+ -> \d+ bytes/);
     expect(await ask("hello@0845", "hello@0845")).toMatchObject({ code: 0 });
     expect(await ask("hello@0845", "hello@9999")).toMatchObject({ code: 2, stdout: "" });
   });

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -136,6 +137,15 @@ describe("robur inspect-record", () => {
       stderr: expect.stringContaining("this is no record of a build"),
     });
     expect(readdirSync(join(here, "out"))).toEqual([]);
+  });
+
+  test("takes a name of digits for a name", async () => {
+    const here = await withRecord([]);
+    renameSync(join(here, "full"), join(here, "007"));
+    expect(await run(["inspect-record", "007", "--job"], { cwd: here })).toMatchObject({
+      code: 0,
+      stdout: "hello on debian-12\n",
+    });
   });
 
   test("says what is wrong with its arguments", async () => {

@@ -59,6 +59,8 @@ test("an upload survives a kill -9 of the server, and becomes the content that w
     },
   });
   await send(server, id, 4_000_000, slow).catch(() => undefined);
+  // The line breaks before the process has gone.
+  await server.kill();
   await server.up();
   const offset = await offsetOf(server, id);
   expect(offset).toBeGreaterThanOrEqual(4_000_000);
@@ -126,7 +128,7 @@ test("vacuum removes by rule, and asks first", async () => {
 test("compact needs a database that no server has", async () => {
   const data = join(temporaryDirectory(), "data");
   const compact = () => run(["store", "gc", "--compact", "--data-dir", data]);
-  expect(await compact()).toMatchObject({ code: 1 });
+  expect((await compact()).stderr).toContain("there is no database");
   {
     await using server = await TestServer.start({ data });
     const { code, stderr } = await compact();

@@ -74,7 +74,7 @@ describe.skipIf(lacks(NO_GCC))("the sizes of a program in C", () => {
 
   test("what is loaded is all loaded sections, and the whole file is the file", () => {
     const source = sourceOf(path);
-    const { tree, file, fileSize, zeroed } = readSizes(source);
+    const { tree, sections: file, fileSize, zeroed } = readSizes(source);
     const loaded = readSections(source).sections.filter(
       ({ flags, hasBytes }) => (flags & SHF_ALLOC) !== 0 && hasBytes,
     );
@@ -210,7 +210,7 @@ describe.skipIf(lacks(NO_GCC))("a hostile file", () => {
   /** What reading it comes to: nothing but an answer or an ImageError is right. */
   function outcome(bytes: Uint8Array): string {
     try {
-      const { tree, file } = readSizes(bytesSource(bytes), true);
+      const { tree, sections: file } = readSizes(bytesSource(bytes), true);
       expectToAddUp(tree);
       expectToAddUp(file);
       return "read";

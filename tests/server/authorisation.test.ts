@@ -273,6 +273,7 @@ const PARAMETERS: Readonly<Record<string, string>> = {
   file: "none.js",
   path: "alice",
   job: "hello",
+  remote: "none",
   platform: "debian-12",
   run: "hello%3A1",
   upload: "00000000000000000000000000000000",

@@ -19,12 +19,11 @@ export const HOUR = 60 * 60_000;
 /** `path`: an existing database, taken up again. */
 export function storeWorld(path = join(temporaryDirectory(), "robur.db")): StoreWorld {
   const db = openDatabase(path);
-  const world = {
+  const world: StoreWorld = {
     ...{ path, db },
     now: 1_700_000_000_000,
     contents: openContentStore(db, { now: () => world.now }),
-    count: (table: string) =>
-      db.query<{ count: number }, []>(`SELECT count(*) AS count FROM ${table}`).get()!.count,
+    count: (table) => db.query<{ count: number }, []>(`SELECT count(*) AS count FROM ${table}`).get()!.count,
     async [Symbol.asyncDispose]() {
       await world.contents[Symbol.asyncDispose]();
       db.close();

@@ -18,6 +18,7 @@ export function mount(element: HTMLElement): void {
   element.addEventListener("pointerover", ({ target, pointerType }) => {
     if (pointerType === "mouse") follow(element, (target as Element).closest<SVGElement>(".package"));
   });
+  element.addEventListener("pointerleave", () => follow(element, null));
   element.addEventListener("focusin", ({ target }) =>
     follow(element, (target as Element).closest<SVGElement>(".package")),
   );

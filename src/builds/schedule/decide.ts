@@ -61,7 +61,8 @@ export type ScheduleEvent =
   | { readonly kind: "tick" }
   /** A worker asked for work of that platform. */
   | { readonly kind: "platform-asked"; readonly platform: Platform }
-  | { readonly kind: "drop"; readonly platform: Platform }
+  /** Also of a platform that nobody has heard of, where that `mayBeNew`: it gets no work when it comes. */
+  | { readonly kind: "drop"; readonly platform: Platform; readonly mayBeNew: boolean }
   | { readonly kind: "undrop"; readonly platform: Platform };
 
 export type Change =
@@ -109,7 +110,7 @@ export function decide(event: ScheduleEvent, facts: Facts, context: Context): De
     case "platform-asked":
       return done(platformAsked(event.platform, facts));
     case "drop":
-      return drop(event.platform, facts, context);
+      return drop(event, facts, context);
     case "undrop":
       return undrop(event.platform, facts);
   }
@@ -296,9 +297,15 @@ function fill(platform: Platform, facts: Facts): Change[] {
     .flatMap(({ name, copies }) => entries(name, platform, `new platform ${platform}`, copies, "back", -1));
 }
 
-function drop(platform: Platform, facts: Facts, { now }: Context): Decision {
-  if (facts.platform(platform)?.isDropped !== false)
+function drop(
+  { platform, mayBeNew }: Extract<ScheduleEvent, { kind: "drop" }>,
+  facts: Facts,
+  { now }: Context,
+): Decision {
+  const known = facts.platform(platform);
+  if (known === undefined ? !mayBeNew : known.isDropped) {
     return refuse("no-platform", `unknown platform ${platform}`);
+  }
   const changes: Change[] = [{ do: "put-platform", platform, isDropped: true }];
   for (const run of facts.waiting({ platform })) {
     changes.push({ do: "unqueue", run, why: `platform ${platform} was dropped` });

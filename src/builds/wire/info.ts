@@ -10,10 +10,13 @@ import type { BuildService } from "../service.ts";
 export function infoReply(service: BuildService, isOld: boolean): Message {
   const jobs = new Map(service.jobs().map((job) => [job.name, job]));
   const schedule = [...jobs.values()].flatMap((job) => itemsOf(job));
-  const queues = [...service.platforms()].reverse().map((platform) => ({
-    platform: platform as string,
-    jobs: queueJobs(service.queue(platform), jobs, platform),
-  }));
+  const queues = service
+    .platforms()
+    .toReversed()
+    .map((platform) => ({
+      platform: platform as string,
+      jobs: queueJobs(service.queue(platform), jobs, platform),
+    }));
   const running = service
     .runningAttempts()
     .map(({ uuid, startedAt, assignment: { job, script, platform } }): RunningJob => {

@@ -72,8 +72,11 @@ function obey(service: BuildService, command: Message): Outcome<unknown> {
     case "undrop-platform": {
       const platform = readPlatform(command.platform);
       if (!platform.ok) return refuse("no-platform", `unknown platform ${command.platform}`);
-      const kind = command.type === "drop-platform" ? "drop" : "undrop";
-      return service.dispatch({ kind, platform: platform.value });
+      return service.dispatch(
+        command.type === "drop-platform"
+          ? { kind: "drop", platform: platform.value, mayBeNew: false }
+          : { kind: "undrop", platform: platform.value },
+      );
     }
     default:
       return refuse("invalid", "bad communication");

@@ -21,8 +21,10 @@ export interface RunJobOptions {
   readonly write: (lines: readonly SentLine[]) => Promise<void>;
   /** Aborted: the job is to end. */
   readonly signal: AbortSignal;
-  /** Aborted in good order, TERM first; undefined otherwise. */
+  /** How long a job has between SIGTERM and SIGKILL. Default: 10 s. */
   readonly graceMs?: number;
+  /** Told where lines go that tell of the sandbox being made, which may take minutes the first time. */
+  readonly onPreparing?: ((say: (text: string) => void) => void) | undefined;
 }
 
 export interface JobEnd {
@@ -43,6 +45,7 @@ export async function runJob(
     write([{ delta: process.hrtime.bigint() - began, text: new TextEncoder().encode(`[robur: ${text}]`) }]);
   const { platform, limits, network, script } = assignment;
   let prepared: Sandbox;
+  options.onPreparing?.((text) => void say(text));
   try {
     const bytes = new TextEncoder().encode(script);
     prepared = await sandboxes.prepare({ platform, limits, network, script: bytes, files: [] });

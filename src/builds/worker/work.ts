@@ -19,6 +19,8 @@ export interface WorkOptions {
   /** Asked between two jobs. */
   readonly mayGoOn?: () => boolean;
   readonly say: (text: string) => void;
+  /** As for runJob. */
+  readonly onPreparing?: RunJobOptions["onPreparing"];
 }
 
 const KEPT_SANDBOXES_MS = 24 * 3_600_000;
@@ -46,13 +48,16 @@ export async function work(options: WorkOptions): Promise<number> {
   return count;
 }
 
-async function perform(assignment: Assignment, { link, sandboxes, abort, say }: WorkOptions): Promise<void> {
+async function perform(
+  assignment: Assignment,
+  { link, sandboxes, abort, say, onPreparing }: WorkOptions,
+): Promise<void> {
   const { uuid, job, platform } = assignment;
   say(`${job} on ${platform} (${uuid})`);
   const ending = new AbortController();
   const console_ = new ConsoleSender(link, uuid, (why) => ending.abort(why));
   const options: RunJobOptions = {
-    sandboxes,
+    ...{ sandboxes, onPreparing },
     write: (lines) => console_.write(lines),
     signal: AbortSignal.any([ending.signal, abort]),
   };
@@ -88,7 +93,7 @@ const BATCH_MS = 250;
 const FIRST_BATCH_MS = 10;
 /** The job waits when so much isn't acknowledged: memory is bounded also while the server is away. */
 const PENDING_MAX = 8 * 1024 * 1024;
-const HEARTBEAT_MS = 2000;
+const HEARTBEAT_MS = 1000;
 /** Per request. */
 const REQUEST_MAX = 1024 * 1024;
 

@@ -71,6 +71,7 @@ const HEADERS = 16;
 
 const SEQUENCE = 0x30;
 const EXEC = 0xa0;
+const JOB_FINISHED = 0xa3;
 const UTF8 = 0x0c;
 
 const PATH = map(utf8(), wirePath, wirePath);
@@ -116,6 +117,42 @@ export async function* readRecord(
   const times = await input.value(TIMES_TYPE, TIMES, "the times");
   yield { kind: "end", ...times, result: await input.value(RESULT, RESULT_TEXT, "the result") };
 
+  yield* readFiles(input, limits, () => framed);
+  input.close();
+  input.close();
+  await input.finish();
+}
+
+/** What a job's end says, and its files as they arrive. */
+export type FinishedPart =
+  | { readonly kind: "end"; readonly uuid: string; readonly result: Result }
+  | Extract<RecordPart, { kind: "file" }>;
+
+/**
+ * Reads the message of a worker whose job has ended, which has all of the job's files, from a frame's payload as it
+ * arrives. `offset` of a file is where its bytes are in the payload. Throws DerError.
+ */
+export async function* readJobFinished(
+  payload: AsyncIterable<Uint8Array>,
+  options: { readonly limits?: Partial<RecordLimits> } = {},
+): AsyncGenerator<FinishedPart, void, void> {
+  const limits = { ...RECORD_LIMITS, ...options.limits };
+  await using input = new DerStream(payload);
+  await input.open(JOB_FINISHED, limits.total, "a job's end");
+  await input.open(SEQUENCE);
+  const uuid = await input.value(UUID, NAME, "the UUID");
+  yield { kind: "end", uuid, result: await input.value(RESULT, RESULT_TEXT, "the result") };
+  yield* readFiles(input, limits, () => input.offset);
+  input.close();
+  input.close();
+  await input.finish();
+}
+
+async function* readFiles(
+  input: DerStream,
+  limits: RecordLimits,
+  place: () => number,
+): AsyncGenerator<Extract<RecordPart, { kind: "file" }>, void, void> {
   await input.open(SEQUENCE);
   for (let count = 1; !input.isAtEnd; count++) {
     if (count > limits.files)
@@ -124,12 +161,9 @@ export async function* readRecord(
     const path = await input.value(PATH, limits.path + HEADERS, "a path");
     const { length: size, bytes } = await input.large(UTF8);
     const before = input.offset;
-    yield { kind: "file", path, size, offset: framed, bytes };
+    yield { kind: "file", path, size, offset: place(), bytes };
     if (input.offset - before !== size) throw new TypeError(`${path} wasn't read to its end`);
     input.close();
   }
   input.close();
-  input.close();
-  input.close();
-  await input.finish();
 }

@@ -17,11 +17,14 @@ export type DerErrorCode =
 
 /** Bytes that aren't the DER that was expected, or a value that can't be written as such. */
 export class DerError extends RoburError<DerErrorCode> {
+  /** What is wrong, without the place. */
+  readonly reason: string;
   /** Bytes before the place; undefined where something was to be written. */
   readonly offset: number | undefined;
 
   constructor(code: DerErrorCode, message: string, offset?: number) {
     super(code, offset === undefined ? message : `${message} (at byte ${offset})`);
+    this.reason = message;
     this.offset = offset;
   }
 }

@@ -64,7 +64,7 @@ export class DerStream implements AsyncDisposable {
       return decode(type, bytes);
     } catch (error) {
       if (!(error instanceof DerError)) throw error;
-      throw new DerError(error.code, `${what}: ${error.message}`, offset);
+      throw new DerError(error.code, `${what}: ${error.reason}`, offset + (error.offset ?? 0));
     }
   }
 
@@ -129,8 +129,7 @@ export class DerStream implements AsyncDisposable {
       if (filled !== undefined) return filled;
     } catch (error) {
       // Its offset is within what was ready.
-      if (error instanceof DerError)
-        throw this.#error(error.code, error.message.replace(/ \(at byte \d+\)$/, ""));
+      if (error instanceof DerError) throw this.#error(error.code, error.reason);
       throw error;
     }
     throw this.#truncated();

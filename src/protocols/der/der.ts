@@ -137,7 +137,7 @@ export function map<A, B>(type: Der<A>, to: (value: A) => B, from: (value: B) =>
         return to(value);
       } catch (error) {
         if (!(error instanceof DerError) || error.offset !== undefined) throw error;
-        throw new DerError(error.code, error.message, offset);
+        throw new DerError(error.code, error.reason, offset);
       }
     },
     write: (output, value) => type.write(output, from(value)),

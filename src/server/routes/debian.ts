@@ -53,7 +53,7 @@ async function distributionOf(repository: DebianRepository, name: string): Promi
 
 function text(body: Uint8Array | string, type: string): Response {
   const bytes = typeof body === "string" ? Buffer.from(body, "utf8") : body;
-  return new Response(bytes as BodyInit, {
+  return new Response(new Uint8Array(bytes), {
     headers: { "content-type": type, "content-length": String(bytes.length), "cache-control": "no-cache" },
   });
 }

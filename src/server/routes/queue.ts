@@ -22,7 +22,7 @@ export function queueRoutes({ buildService: service }: ServerContext) {
     .post(
       "/queue/:platform/drop",
       ({ params }) => {
-        given(service.dispatch({ kind: "drop", platform: platformIn(params.platform) }));
+        given(service.dispatch({ kind: "drop", platform: platformIn(params.platform), mayBeNew: true }));
         return queues();
       },
       {

@@ -1,6 +1,7 @@
 /** Gives records back: a frame, with the bytes of the files where they belong. */
 import type { Database } from "bun:sqlite";
 import { ByteInput } from "../../protocols/der/byte-input.ts";
+import { StoreError } from "../store-error.ts";
 import type { BuildId, Content, ContentStore } from "../api.ts";
 
 /** Rows at a time. */
@@ -44,7 +45,8 @@ async function* pieces(
     for (const { offset, content } of rows) {
       yield* input.pass(offset - input.offset);
       const found = contents.byId(content);
-      if (found === undefined) throw new Error(`content ${content} of a record is gone`);
+      if (found === undefined)
+        throw new StoreError("gone", "the build was removed while its record was read");
       yield* contents.read(found);
     }
     position += rows.length;

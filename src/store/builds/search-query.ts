@@ -1,7 +1,7 @@
 /**
  * What people type to find builds: words, and terms with a colon or a relation.
  *
- *     hello                   jobs by a part of their name or synopsis
+ *     hello                   jobs by a part of their name or synopsis, builds of a platform of that name
  *     3bdbb4fe                builds by the beginning of a file's SHA-256, or of their UUID
  *     platform:debian-12      builds on a platform
  *     since:2026-01-01        builds started then or later; before: earlier

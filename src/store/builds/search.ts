@@ -79,13 +79,14 @@ function conditionsOf(db: Database, query: SearchQuery): Condition[] {
   return conditions;
 }
 
-/** A word may mean a job, or a hash, or a UUID. */
+/** A word may mean a job, or a platform, or a hash, or a UUID. */
 function wordCondition(word: string): Condition {
   const parts: Condition[] = [
     {
       sql: "SELECT id FROM build WHERE job IN (SELECT id FROM job WHERE instr(lower(name), ?) OR instr(lower(synopsis), ?))",
       parameters: [word, word],
     },
+    { sql: "SELECT id FROM build WHERE platform = ?", parameters: [word] },
   ];
   if (/^[0-9a-f-]{4,36}$/.test(word)) {
     parts.push({ sql: "SELECT id FROM build WHERE uuid >= ? AND uuid < ?", parameters: [word, `${word}g`] });

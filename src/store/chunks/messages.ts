@@ -30,7 +30,14 @@ export interface DropRequest {
   readonly stream: number;
 }
 
-export type WorkerRequest = CutRequest | PackRequest | DropRequest;
+/** Write a database's log back into it. */
+export interface CheckpointRequest {
+  readonly kind: "checkpoint";
+  readonly request: number;
+  readonly path: string;
+}
+
+export type WorkerRequest = CutRequest | PackRequest | DropRequest | CheckpointRequest;
 
 export interface CutAnswer {
   readonly kind: "cut";
@@ -50,4 +57,9 @@ export interface PackAnswer {
   readonly packed: readonly Uint8Array[];
 }
 
-export type WorkerAnswer = CutAnswer | PackAnswer;
+export interface CheckpointAnswer {
+  readonly kind: "checkpoint";
+  readonly request: number;
+}
+
+export type WorkerAnswer = CutAnswer | PackAnswer | CheckpointAnswer;

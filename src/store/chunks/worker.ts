@@ -1,9 +1,18 @@
 /**
- * A worker thread: cuts, hashes and compresses. The database isn't opened here: the thread is told which chunks are
- * new, and only those are compressed.
+ * A worker thread: cuts, hashes and compresses. It looks for nothing in the database: it is told which chunks are new,
+ * and only those are compressed.
  */
+import { Database } from "bun:sqlite";
 import { Cutter } from "./cut.ts";
-import type { CutAnswer, CutRequest, PackAnswer, PackRequest, WorkerRequest } from "./messages.ts";
+import type {
+  CheckpointAnswer,
+  CheckpointRequest,
+  CutAnswer,
+  CutRequest,
+  PackAnswer,
+  PackRequest,
+  WorkerRequest,
+} from "./messages.ts";
 import { pack } from "./pack.ts";
 
 interface Stream {
@@ -27,6 +36,9 @@ self.addEventListener("message", ({ data }: MessageEvent<WorkerRequest>) => {
       return;
     case "drop":
       streams.delete(data.stream);
+      return;
+    case "checkpoint":
+      checkpoint(data);
   }
 });
 
@@ -75,4 +87,12 @@ async function packChunks({ request, stream, of, needed }: PackRequest): Promise
   const packed = chunks === undefined ? [] : await Promise.all(needed.map((i) => pack(chunks[i]!)));
   const answer: PackAnswer = { kind: "pack", request, packed };
   self.postMessage(answer, [...new Set(packed.map(({ buffer }) => buffer as ArrayBuffer))]);
+}
+
+/** Without waiting for anybody, and without keeping anybody waiting: what can't be written back now can be later. */
+function checkpoint({ request, path }: CheckpointRequest): void {
+  using db = new Database(path, { readwrite: true });
+  db.run("PRAGMA wal_checkpoint(PASSIVE)");
+  const answer: CheckpointAnswer = { kind: "checkpoint", request };
+  self.postMessage(answer, []);
 }

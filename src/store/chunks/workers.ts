@@ -5,7 +5,7 @@
 import { availableParallelism } from "node:os";
 import { workerFile } from "../../lib/worker-file.ts";
 import { StoreError } from "../store-error.ts";
-import type { CutAnswer, PackAnswer, WorkerAnswer, WorkerRequest } from "./messages.ts";
+import type { CheckpointAnswer, CutAnswer, PackAnswer, WorkerAnswer, WorkerRequest } from "./messages.ts";
 
 const MOST = 4;
 
@@ -77,6 +77,8 @@ class Thread {
 
 export class ChunkWorkers implements AsyncDisposable {
   #threads: Thread[] = [];
+  /** Waits for the disk, while the others work. */
+  #checkpointer: Thread | undefined;
   #next = 0;
   #isOver = false;
 
@@ -106,6 +108,16 @@ export class ChunkWorkers implements AsyncDisposable {
     };
   }
 
+  /** Writes a database's log back. Throws StoreError worker-lost, also for what SQLite says. */
+  async checkpoint(path: string): Promise<void> {
+    if (this.#isOver) throw new StoreError("closed", "the store is closed");
+    if (this.#checkpointer === undefined || this.#checkpointer.lost !== undefined) {
+      this.#checkpointer = new Thread();
+    }
+    const request = this.#next++;
+    await this.#checkpointer.ask<CheckpointAnswer>({ kind: "checkpoint", request, path });
+  }
+
   #thread(): Thread {
     this.#threads = this.#threads.filter(({ lost }) => lost === undefined);
     const idlest = this.#threads.toSorted((a, b) => a.streams - b.streams)[0];
@@ -118,6 +130,6 @@ export class ChunkWorkers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
-    await Promise.all(this.#threads.map((thread) => thread.end()));
+    await Promise.all([...this.#threads, this.#checkpointer].map((thread) => thread?.end()));
   }
 }

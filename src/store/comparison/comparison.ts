@@ -2,6 +2,7 @@
  * What is different between two builds: their inputs, their files, how they ended. Pure; every input may be missing or
  * unreadable, and then only what depends on it is left out. Everything in a comparison can be written as JSON.
  */
+import type { ElfComparison } from "../../image/elf-comparison.ts";
 import { OpamError } from "../../opam/opam-error.ts";
 import { type DuniverseChanges, compareDuniverses, readDuniverse } from "../../opam/duniverse.ts";
 import type { SwitchExport } from "../../opam/switch-export.ts";
@@ -74,6 +75,8 @@ export interface Comparison {
   /** Milliseconds. Undefined where it isn't known of both. */
   readonly duration: { readonly left: number; readonly right: number } | undefined;
   readonly console: Part<ConsoleChanges>;
+  /** The main binaries from within, where somebody had them looked into. */
+  readonly elf?: ElfComparison;
 }
 
 /** Left is by custom the older one. */
@@ -119,8 +122,8 @@ function isSameFile(left: Comparable, right: Comparable, path: InputFile): boole
 
 function duniverseOf({ switchExport }: Comparable): Input<ReturnType<typeof readDuniverse>> {
   if (switchExport.state !== "read") return switchExport;
-  // Of a build that failed early: nothing was vendored, and there is nothing wrong with that.
-  if (switchExport.value.roots.length === 0) return { state: "read", value: new Map() };
+  // Of a build that failed: what it would have vendored isn't known, and nothing is wrong with the export.
+  if (switchExport.value.roots.length === 0) return { state: "missing" };
   try {
     return { state: "read", value: readDuniverse(switchExport.value) };
   } catch (error) {

@@ -5,28 +5,11 @@
 import { formatSize } from "../../lib/units.ts";
 import type { BuildResult, Sha256 } from "../api.ts";
 import type { Comparison, Part } from "./comparison.ts";
+import { elfSections } from "./elf-sections.ts";
 import { type KeyedChanges, isNoise } from "./keyed-lines.ts";
+import { type Section, type SectionLine, line, section } from "./section.ts";
 
-export interface SectionLine {
-  /** `noise`: a change that any two builds have. `note`: about the section. */
-  readonly kind: "added" | "removed" | "changed" | "noise" | "note";
-  readonly text: string;
-}
-
-export interface Section {
-  /** For links; builder-web's own where it has that section. */
-  readonly anchor: string;
-  readonly title: string;
-  /** How many differences there are, without noise. */
-  readonly count: number;
-  readonly lines: readonly SectionLine[];
-  /** A unified diff or lines of a console, shown as they are. */
-  readonly blocks: readonly {
-    readonly title: string;
-    readonly kind: "diff" | "text";
-    readonly text: string;
-  }[];
-}
+export type { Section, SectionLine } from "./section.ts";
 
 /** Only the sections that have something to say. */
 export function sectionsOf(comparison: Comparison): Section[] {
@@ -34,6 +17,7 @@ export function sectionsOf(comparison: Comparison): Section[] {
     ...resultSections(comparison),
     ...fileSections(comparison),
     ...solo5Sections(comparison),
+    ...elfSections(comparison.elf),
     ...opamSections(comparison),
     ...duniverseSections(comparison),
     ...keyedSections(comparison.environment, "env", "environment variables", isNoise),
@@ -48,23 +32,6 @@ export function sectionsOf(comparison: Comparison): Section[] {
  */
 export function isSame(comparison: Comparison): boolean {
   return sectionsOf(comparison).every(({ count }) => count === 0);
-}
-
-const line =
-  (kind: SectionLine["kind"]) =>
-  (text: string): SectionLine => ({ kind, text });
-
-function section(
-  anchor: string,
-  title: string,
-  lines: readonly SectionLine[],
-  blocks: Section["blocks"] = [],
-): Section[] {
-  if (lines.length === 0 && blocks.length === 0) return [];
-  const count = lines.filter(({ kind }) => kind !== "noise" && kind !== "note").length;
-  return [
-    { anchor, title, count: count + blocks.filter(({ kind }) => kind === "diff").length, lines, blocks },
-  ];
 }
 
 export function formatResult(result: BuildResult): string {

@@ -5,6 +5,7 @@ import { sha256Bytes, sha256Text } from "../../lib/sha256.ts";
 import type { Content, ContentSession, ContentStore, Sha256 } from "../api.ts";
 import { StoreError } from "../store-error.ts";
 import { ChunkWorkers } from "../chunks/workers.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { readContent, readWhole } from "./content-reader.ts";
 import { type WriterStore, openWriter } from "./content-writer.ts";
 import { Holds } from "./holds.ts";
@@ -47,7 +48,8 @@ export function openContentStore(db: Database, options: ContentStoreOptions = {}
       .get(id);
     return row === null ? undefined : contentOf(row);
   };
-  const store: WriterStore = { db, holds, now, workers: new ChunkWorkers() };
+  const workers = new ChunkWorkers();
+  const store: WriterStore = { db, holds, now, workers, checkpoints: new Checkpoints(db, workers) };
   return {
     ...store,
     find,

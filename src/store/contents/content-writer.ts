@@ -1,21 +1,17 @@
 /** Writes one content: a small one in one transaction, without a thread's round trip. */
-import type { Database } from "bun:sqlite";
 import { sha256Bytes, sha256Of } from "../../lib/sha256.ts";
 import { KIB } from "../../lib/units.ts";
 import type { Content, ContentWriter, Expected, Sha256 } from "../api.ts";
 import { Cutter } from "../chunks/cut.ts";
 import { packSync } from "../chunks/pack.ts";
-import type { ChunkWorkers } from "../chunks/workers.ts";
 import { StoreError } from "../store-error.ts";
 import { type Place, dropUnfinished, finishContent, insertUnfinished, insertWhole } from "./content-rows.ts";
-import { GrowingContent } from "./growing-content.ts";
+import { GrowingContent, type GrowingStore } from "./growing-content.ts";
 import type { Held, Holds } from "./holds.ts";
 
 /** What writers share. */
-export interface WriterStore {
-  readonly db: Database;
+export interface WriterStore extends GrowingStore {
   readonly holds: Holds;
-  readonly workers: ChunkWorkers;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -81,12 +77,11 @@ class StoredWriter implements ContentWriter {
   }
 
   #begin(): Unfinished {
-    const { db, holds, workers, now } = this.#store;
-    const stream = workers.stream();
+    const { db, holds, now } = this.#store;
     const held = holds.open();
     const id = insertUnfinished(db, now());
     held.add(id);
-    return { id, growing: new GrowingContent(db, id, stream), held };
+    return { id, growing: new GrowingContent(this.#store, id), held };
   }
 
   #finishSmall(expected: Expected): Content {

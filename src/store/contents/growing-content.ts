@@ -8,7 +8,8 @@ import { sha256Text } from "../../lib/sha256.ts";
 import { KIB } from "../../lib/units.ts";
 import type { Sha256 } from "../api.ts";
 import type { CutAnswer } from "../chunks/messages.ts";
-import type { ChunkStream } from "../chunks/workers.ts";
+import type { ChunkStream, ChunkWorkers } from "../chunks/workers.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import { StoreError } from "../store-error.ts";
 import { type Place, addChunks, referTo } from "./content-rows.ts";
 
@@ -30,10 +31,19 @@ export interface Begun {
   readonly count: number;
 }
 
+/** What all of them share. */
+export interface GrowingStore {
+  readonly db: Database;
+  readonly workers: ChunkWorkers;
+  readonly checkpoints: Checkpoints;
+}
+
 export class GrowingContent implements Disposable {
   readonly #db: Database;
   readonly #content: number;
   readonly #stream: ChunkStream;
+  readonly #checkpoints: Checkpoints;
+  readonly #writing: Disposable;
   readonly #spare: ArrayBuffer[] = [];
   #batch = new Uint8Array(BATCH);
   #filled = 0;
@@ -44,10 +54,12 @@ export class GrowingContent implements Disposable {
   readonly #underWay = new Set<Promise<CutAnswer>>();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(db: Database, content: number, stream: ChunkStream, begun: Begun = { offset: 0, count: 0 }) {
-    this.#db = db;
+  constructor(store: GrowingStore, content: number, begun: Begun = { offset: 0, count: 0 }) {
+    this.#db = store.db;
     this.#content = content;
-    this.#stream = stream;
+    this.#stream = store.workers.stream();
+    this.#checkpoints = store.checkpoints;
+    this.#writing = store.checkpoints.begin();
     this.#offset = begun.offset;
     this.#size = begun.offset;
     this.#count = begun.count;
@@ -119,6 +131,7 @@ export class GrowingContent implements Disposable {
       if (missing.length > 0) {
         const added = missing.map((i) => places[i]!);
         addChunks(this.#db, this.#content, added, packed);
+        await this.#checkpoints.wrote(packed.reduce((sum, { length }) => sum + length, 0));
       }
     }
     return answer;
@@ -144,5 +157,6 @@ export class GrowingContent implements Disposable {
   [Symbol.dispose](): void {
     this.#failure ??= { error: new StoreError("closed", "this content was finished or dropped") };
     this.#stream[Symbol.dispose]();
+    this.#writing[Symbol.dispose]();
   }
 }

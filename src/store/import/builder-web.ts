@@ -184,7 +184,7 @@ async function importArtifacts(
 
 /** The bytes of a file, verified; undefined where they can't be had, which is reported. */
 async function importFile(
-  { room, directory, tally }: Work,
+  { directory, tally }: Work,
   session: ContentSession,
   what: string,
   where: string,

@@ -16,7 +16,7 @@ const SILENCE_MS = 60_000;
 const ERROR_TEXT = 4096;
 
 export interface RemoteRequest {
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PATCH";
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent once: a request with a body isn't redirected. */
   readonly body?: ReadableStream<Uint8Array>;

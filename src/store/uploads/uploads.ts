@@ -234,12 +234,12 @@ class StoredUploads implements Uploads {
       clearTimeout(known.idle);
       return known;
     }
-    const { db, holds, workers } = this.#contents;
+    const { db, holds } = this.#contents;
     const places = committedPlaces(db, row.content);
     const end = endOf(places);
     dropPlacesFrom(db, row.content, end);
     const last = places.at(-1)?.offset ?? 0;
-    const growing = new GrowingContent(db, row.content, workers.stream(), {
+    const growing = new GrowingContent(this.#contents, row.content, {
       offset: last,
       count: Math.max(0, places.length - 1),
     });

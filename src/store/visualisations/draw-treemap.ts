@@ -11,13 +11,13 @@ const SMALLEST_OF_ALL = 0.00001;
 
 /** Throws ImageError for what isn't a sound ELF file. */
 export function drawTreemap(source: ImageSource): TreemapPicture {
-  const { fileSize, zeroed, hasSymbols, tree, file } = readSizes(source, true);
+  const { fileSize, zeroed, hasSymbols, tree, sections } = readSizes(source, true);
   return {
     kind: "treemap",
     fileSize,
     zeroed,
     hasSymbols,
     tree: gatherSmall(tree, SMALLEST_SHARE, tree.size * SMALLEST_OF_ALL),
-    file: gatherSmall(file, SMALLEST_SHARE, 0),
+    sections: gatherSmall(sections, SMALLEST_SHARE, 0),
   };
 }

@@ -3,6 +3,7 @@
  * by the first task, ended when none came for a while, and given up when one takes too long.
  */
 import { RoburError } from "../../lib/errors.ts";
+import { workerFile } from "../../lib/worker-file.ts";
 import type { DrawingAnswer, DrawingRequest, DrawingTask, ResultOf } from "./messages.ts";
 
 /** The file is at fault, or what is asked can't be done in time. */
@@ -60,7 +61,7 @@ export class DrawingThread implements AsyncDisposable {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL("./draw-worker.ts", import.meta.url).href);
+    const worker = new Worker(workerFile("store/visualisations/draw-worker.ts"));
     worker.addEventListener("message", ({ data }: MessageEvent<DrawingAnswer>) => {
       if (this.#pending?.id === data.id) this.#pending.resolve(data);
     });

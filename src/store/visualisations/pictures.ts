@@ -18,7 +18,7 @@ export interface TreemapPicture {
   /** What is loaded: language, library, module, function. The smallest are put together. */
   readonly tree: SizeNode;
   /** The whole file by section. */
-  readonly file: SizeNode;
+  readonly sections: SizeNode;
 }
 
 export interface PackageNode {

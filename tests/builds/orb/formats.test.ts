@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, symlinkSync, mkdirSync, writeFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { parseAtom } from "../../../src/builds/orb/build.ts";
 import { cachePath, fetchAll, gitSource } from "../../../src/builds/orb/download.ts";
 import {
@@ -148,7 +148,9 @@ describe("fetching vendored sources", () => {
     const wrong = { directory: "two", url: `${at}/wrong`, hashes: [hash("right")] };
     await expect(fetchAll([wrong], target, undefined)).rejects.toThrow("could not be fetched");
     await expect(fetchAll([{ ...wrong, hashes: [] }], target, undefined)).rejects.toThrow("has no hash");
-    await expect(fetchAll([{ ...wrong, directory: "../two" }], target, undefined)).rejects.toThrow("can't be");
+    await expect(fetchAll([{ ...wrong, directory: "../two" }], target, undefined)).rejects.toThrow(
+      "can't be",
+    );
     await expect(fetchAll([{ ...wrong, url: "file:///etc/passwd" }], target, undefined)).rejects.toThrow(
       "no http URL",
     );

@@ -63,7 +63,7 @@ describe.skipIf(skip)("orb", () => {
   test("a package that embeds the time differs, with status 3, and says where", async () => {
     const ended = await build(join(temporaryDirectory(), "out"), "--twice", "clock=1.0");
     expect(ended.code).toBe(3);
-    expect(ended.stdout).toBe("bin/clock.hvt: differs\n");
+    expect(ended.stdout).toEndWith("\nbin/clock.hvt: differs\n");
     expect(ended.stderr).toContain("error: 1 files are not reproducible");
   }, 180_000);
 
@@ -83,7 +83,8 @@ describe.skipIf(skip)("orb", () => {
     const hashes = read(out, "hello.build-hashes").replace(/F:[0-9a-f]{32}/, `F:${"0".repeat(32)}`);
     repository.serve("/job/hello/build/1/f/hello.build-hashes", new TextEncoder().encode(hashes));
     const other = await orb(["rebuild", "--skip-system", "--disable-sandboxing", `--out=${again}`, url]);
-    expect(other).toMatchObject({ code: 3, stdout: "bin/hello.hvt: differs\n" });
+    expect(other.code).toBe(3);
+    expect(other.stdout).toEndWith("\nbin/hello.hvt: differs\n");
   }, 240_000);
 
   test("a unikernel's vendored sources are recorded, fetched and checked again", async () => {
@@ -129,7 +130,7 @@ describe.skipIf(skip)("orb", () => {
     ["an odd repository", ["--repos=nothing", "hello"], 1, "is not NAME:URL"],
     [
       "a repository that isn't there",
-      ["--repos=default:http://127.0.0.1:1/", "hello"],
+      ["--repos=gone:http://127.0.0.1:1/", "hello"],
       40,
       "opam ended with status 40",
     ],

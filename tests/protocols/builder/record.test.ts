@@ -2,11 +2,13 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
+import { encodeMessage } from "../../../src/protocols/builder/messages.ts";
 import { writeRecord } from "../../../src/protocols/builder/record-writer.ts";
 import {
   type ConsoleEntry,
   ENTRY,
   type RecordLimits,
+  readJobFinished,
   readRecord,
 } from "../../../src/protocols/builder/record.ts";
 import type { Result } from "../../../src/protocols/builder/results.ts";
@@ -218,6 +220,56 @@ describe("refused", () => {
     };
     expect(await readWhole(endless()).catch((error: unknown) => error)).toMatchObject({ code: "too-large" });
     expect(taken).toBeLessThan(3);
+  });
+});
+
+describe("a job's end that is read as it arrives", () => {
+  const message = {
+    type: "job-finished",
+    uuid: "00112233-4455-6677-8899-aabbccddeeff",
+    result: { kind: "exited", code: 124 },
+    files: [
+      { path: "bin/x", bytes: new Uint8Array(70_000).fill(7) },
+      { path: "empty", bytes: new Uint8Array(0) },
+    ],
+  } as const;
+
+  test("is the same as one that is read at once", async () => {
+    const payload = encodeMessage(message);
+    const files: { path: string; bytes: Uint8Array }[] = [];
+    for await (const part of readJobFinished(pieces(payload))) {
+      if (part.kind === "end")
+        expect(part).toEqual({ kind: "end", uuid: message.uuid, result: message.result });
+      else {
+        const bytes = await collect(part.bytes());
+        expect(payload.subarray(part.offset, part.offset + part.size)).toEqual(bytes);
+        files.push({ path: part.path, bytes });
+      }
+    }
+    expect(files).toEqual([...message.files]);
+  });
+
+  test("is refused when it is cut off, too large, or another message", async () => {
+    const payload = encodeMessage(message);
+    const read = async (bytes: Uint8Array, limits: Partial<RecordLimits> = {}) => {
+      for await (const part of readJobFinished(pieces(bytes), { limits })) {
+        if (part.kind === "file") await collect(part.bytes());
+      }
+    };
+    await expect(read(payload.subarray(0, -1))).rejects.toMatchObject({ code: "truncated" });
+    await expect(read(payload, { total: 1000 })).rejects.toMatchObject({ code: "too-large" });
+    await expect(read(payload, { files: 1 })).rejects.toMatchObject({ code: "too-large" });
+    await expect(read(encodeMessage({ type: "success" }))).rejects.toMatchObject({ code: "wrong-tag" });
+  });
+});
+
+test("an error says what was wrong, and at which byte of the record", async () => {
+  const bytes = KNOWN.slice();
+  const started = Buffer.from(bytes).indexOf("20260102030405Z");
+  bytes.set(Buffer.from("20261302"), started);
+  await expect(readWhole(pieces(bytes, 7))).rejects.toMatchObject({
+    code: "bad-value",
+    message: `the times: a time that doesn't exist (at byte ${started - 2})`,
   });
 });
 

@@ -114,7 +114,7 @@ describe.skipIf(isWithout)("the pages of builds", () => {
     });
     for (const [name, path] of Object.entries(paths)) {
       await page.goto(served.base + path);
-      if ((await page.title()).includes("hacked")) faults.push(`${name}: a script ran`);
+      if ((await page.title()) === "hacked") faults.push(`${name}: a script ran`);
       faults.push(...(await look(page, name)));
     }
     await context.close();
@@ -167,7 +167,6 @@ describe.skipIf(isWithout)("the pages of builds", () => {
     await page.click("text=Compare the chosen two");
     expect(await page.locator("h1").textContent()).toBe("Comparing builds");
     expect(await page.locator("#opam-packages-version-diff li").count()).toBeGreaterThan(0);
-    await page.fill("input[name=q]", "tlstunnel").catch(() => undefined);
     await page.goto(`${served.base}/search?q=tlstunnel`);
     expect(await page.locator("tbody tr").count()).toBe(16);
     await context.close();

@@ -23,8 +23,9 @@ function largeRecord(path: string, size: number): void {
     const total = content.reduce((sum, { length: bytes }) => sum + bytes, more);
     return Buffer.concat([Buffer.from([tag]), length(total), ...content]);
   };
-  const end = RECORD.subarray(RECORD.indexOf(Buffer.from("3079", "hex"), 120) + 2);
-  const inner = RECORD.subarray(6, RECORD.length - end.length - 2);
+  const record = recordWithId(0xffff);
+  const end = record.subarray(record.indexOf(Buffer.from("3079", "hex"), 120) + 2);
+  const inner = record.subarray(6, record.length - end.length - 2);
   const file = wrap(0x30, [wrap(0x0c, [name]), Buffer.from([0x0c]), length(size)], size);
   const files = wrap(0x30, [end, file], size);
   const build = wrap(0x30, [inner, files], size);
@@ -113,7 +114,7 @@ describe.skipIf(isWithout)("clients of the compiled server", () => {
   test("mollymawk's walk: JSON behind each redirect, with the fields that it requires", async () => {
     const json = async (path: string) => {
       const { stdout } = await curl("-L", "-H", "Accept: application/json", `${served.base}${path}`);
-      return JSON.parse(stdout) as Record<string, never>;
+      return JSON.parse(stdout) as Record<string, unknown>;
     };
     for (const { name, synopsis } of (await json("/all-builds"))["jobs"] as {
       name: unknown;
@@ -129,14 +130,14 @@ describe.skipIf(isWithout)("clients of the compiled server", () => {
         start_time: "2024-09-04T10:11:12-00:00",
         finish_time: "2024-09-04T10:11:14-00:00",
         main_binary: true,
-      } as never);
+      });
     }
     writeFileSync(join(directory, "second"), recordWithId(7));
     await curl("--data-binary", `@${join(directory, "second")}`, `${served.baseWithPassword}/upload`);
     const other = `${ID.slice(0, -4)}0007`;
     const compared = await json(`/compare/${ID}/${other}`);
     expect(Object.keys(compared)).toEqual(["left", "right", "env_diff", "package_diff", "opam_diff"]);
-    expect(Object.keys(compared["left"]!)).toEqual([
+    expect(Object.keys(compared["left"] as object)).toEqual([
       ...["job", "uuid", "platform", "start_time", "finish_time", "main_binary", "main_binary_size"],
     ]);
     expect(compared["opam_diff"]).toMatchObject({
@@ -177,16 +178,12 @@ describe.skipIf(isWithout)("clients of the compiled server", () => {
   });
 
   test("a large upload waits to be asked for its body, comes through little memory, and comes back whole", async () => {
-    const size = 160 * 1024 * 1024;
+    const size = 300 * 1024 * 1024;
     const file = join(directory, "large");
-    const id = "ffff";
     largeRecord(file, size);
-    const bytes = readFileSync(file).subarray(0, 400);
-    const at = bytes.indexOf(Buffer.from(ID.replaceAll("-", ""), "hex"));
-    const copy = Buffer.from(readFileSync(file));
-    copy.writeUInt16BE(0xffff, at + 14);
-    writeFileSync(file, copy);
-    const wanted = new Bun.CryptoHasher("sha256").update(copy).digest("hex");
+    const sum = async (command: string) =>
+      (await client("sh", "-c", `${command} | sha256sum`)).stdout.split(" ")[0];
+    const wanted = await sum(`cat '${file}'`);
     const before = await served.residentKib();
     let peak = 0;
     const watching = setInterval(
@@ -197,14 +194,14 @@ describe.skipIf(isWithout)("clients of the compiled server", () => {
     const sent = await curl(...args, `${served.baseWithPassword}/upload`);
     expect(sent.stderr).toContain("100 Continue");
     expect(sent.stderr).toContain("< HTTP/1.1 201");
-    const exec = `${served.base}/job/hello/build/${ID.slice(0, -4)}${id}/exec`;
-    const back = Bun.spawn(["sh", "-c", `curl -sS '${exec}' | sha256sum`], { stdout: "pipe" });
-    expect((await back.stdout.text()).split(" ")[0]).toBe(wanted);
+    const exec = `${served.base}/job/hello/build/${ID.slice(0, -4)}ffff/exec`;
+    expect(await sum(`curl -sS '${exec}'`)).toBe(wanted);
     clearInterval(watching);
     console.log(
       `upload and download of ${size >> 20} MiB: ${before >> 10} MiB before, ${peak >> 10} MiB at most`,
     );
-    expect(peak - before).toBeLessThan(112 * 1024);
+    // Much less than what came: most of it are the threads that pack, and what the runtime hasn't given back yet.
+    expect(peak - before).toBeLessThan(size / 1024 / 1.5);
   }, 180_000);
 
   test("an upload that breaks off leaves nothing behind", async () => {

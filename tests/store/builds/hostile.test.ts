@@ -92,6 +92,7 @@ describe("paths that aren't taken", () => {
     expect(code).toBe(why === "a path of" ? "too-large" : "bad-record");
     expect(message).toContain(why);
     expect(rowCounts(lab.db)).toEqual(NOTHING);
+    expect(await left(lab)).toEqual({ contents: 0, chunks: 0 });
   });
 
   test.each([
@@ -200,12 +201,23 @@ describe("what is too large is refused, and said how", () => {
     expect(rowCounts(lab.db)).toEqual(NOTHING);
   });
 
-  test("a million tiny files, in little memory", async () => {
-    await using lab = openLab({ limits: { files: 2000 } });
-    const files = Array.from({ length: 5000 }, (_, i) => [`f${i}`, "x"] as const);
-    const bytes = await recordBytes({ files });
-    const refusal = await refused(lab, bytes);
-    expect(refusal.message).toContain("more than 2000 files");
+  test("tiny files in great number, before all of them are taken", async () => {
+    await using lab = openLab({ limits: { files: 1000 } });
+    const bytes = await recordBytes({
+      files: Array.from({ length: 100_000 }, (_, i) => [`f${i}`, "x"] as const),
+    });
+    let taken = 0;
+    const slow = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          controller.enqueue(bytes.subarray(taken, (taken += 1000)));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const outcome = await lab.store.upload(slow, { mayUpload: () => true, uploadedBy: "tester" });
+    expect(outcome).toMatchObject({ ok: false, refusal: { code: "too-large" } });
+    expect(taken).toBeLessThan(bytes.length / 50);
     expect(rowCounts(lab.db)).toEqual(NOTHING);
   });
 });

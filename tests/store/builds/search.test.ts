@@ -81,6 +81,12 @@ describe("a search", () => {
     expect(last).toMatchObject({ ok: true, value: { hasMore: false } });
   });
 
+  test("for a platform's name finds its builds", () => {
+    expect(find("debian-12").builds).toHaveLength(300);
+    expect(find("debian").builds).toEqual([]);
+    expect(find("hello freebsd-14").builds).toHaveLength(100);
+  });
+
   test("for nothing finds nothing", () => {
     expect(find("   ")).toEqual({ jobs: [], builds: [], hasMore: false });
   });

@@ -59,7 +59,8 @@ describe.skipIf(lacks(NO_GCC))("the picture of a binary", () => {
     expect(contents.reads).toBe(1);
     expect(new Set(found.map((one) => (one.ok ? one.picture : one.reason))).size).toBe(1);
     expect(found[0]).toMatchObject({ ok: true, input: { path: "hello.hvt.debug" } });
-    expect(found[0]!.ok && found[0].picture.hasSymbols).toBe(true);
+    const [first] = found;
+    expect(first?.ok === true && first.picture.hasSymbols).toBe(true);
     expect(rows(lab)).toEqual([{ kind: "treemap", used_at: 1000 }]);
   });
 
