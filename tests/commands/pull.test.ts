@@ -190,6 +190,10 @@ describe("between two servers", () => {
     };
     await until("a part of it is there", received);
     await third.kill();
+    {
+      using db = new Database(join(third.data, "robur.db"));
+      expect(db.query("SELECT count(*) AS n FROM build").get()).toEqual({ n: 0 });
+    }
     await third.up();
     expect(await ended).toMatchObject({ code: 0, stderr: "" });
     const { build } = JSON.parse(await third.ok("build", "show", "big", "--json"));
