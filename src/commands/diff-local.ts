@@ -2,7 +2,8 @@
 import { closeSync, existsSync, openSync, readSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { RoburError } from "../lib/errors.ts";
-import { type Sha256, sha256Of } from "../lib/sha256.ts";
+import type { Sha256 } from "../lib/sha256.ts";
+import { sha256Of } from "../lib/sha256-of.ts";
 import { MIB } from "../lib/units.ts";
 import { devicesOf } from "../image/manifest.ts";
 import { ImageError } from "../image/image-error.ts";

@@ -1,7 +1,7 @@
 /** `robur diff`: what is different between two builds, kept by the server or in files here. */
 import { isatty } from "node:tty";
 import { RoburError, UsageError, formatError } from "../lib/errors.ts";
-import { sha256Of } from "../lib/sha256.ts";
+import { sha256Of } from "../lib/sha256-of.ts";
 import { type ImageSource, bytesSource } from "../image/source.ts";
 import { print, printError } from "../linux/libc.ts";
 import type { Build } from "../store/api.ts";

@@ -6,7 +6,7 @@ import { print, printError } from "../linux/libc.ts";
 import { ENTRY, type ConsoleEntry, type RecordPart } from "../protocols/builder/record.ts";
 import { type Result, resultText, resultWords } from "../protocols/builder/results.ts";
 import { decode } from "../protocols/der/der.ts";
-import { sha256Of } from "../lib/sha256.ts";
+import { sha256Of } from "../lib/sha256-of.ts";
 import { parse } from "./parse.ts";
 import { extractRecord, readRecordFile } from "./record-file.ts";
 import { toStandardOutput } from "./output-file.ts";

@@ -128,7 +128,7 @@ async function sandboxesFor(
     return unsafeSandboxes(join(directory, "jobs"));
   }
   const { openSandboxes } = await import("../builds/sandbox/sandboxes.ts");
-  return openSandboxes({ dataDirectory: directory });
+  return openSandboxes({ dataDirectory: directory, onLine });
 }
 
 const SLOT_PAUSE_MS = 250;

@@ -18,10 +18,13 @@ import { createLimits } from "./access/limits.ts";
 import { isSetUp } from "./accounts/users.ts";
 import { type Listen, baseUrl, isLoopback } from "./addresses.ts";
 import { createApp } from "./app.ts";
+import { noteBuild } from "./builds/note-build.ts";
+import { tellingStore } from "./builds/telling-store.ts";
 import type { ServerContext } from "./context.ts";
 import { adminFromEnvironment, rememberListen, setupUrls } from "./first-start.ts";
 import { frontDoor } from "./front-door.ts";
 import { collectEvents, createBell, deliverHooks } from "./hooks/deliver.ts";
+import { runUploadScripts } from "./hooks/upload-scripts.ts";
 import { pushStatistics } from "./influx.ts";
 import { listenTcp, listenUnix } from "./listen.ts";
 import type { Log } from "./log.ts";
@@ -77,10 +80,15 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   cleanup.use(contents);
   const builds = openBuildStore(db, contents);
   const settings = { ...DEFAULT_BUILD_SETTINGS, ...options.builds };
-  const room = { db, contents, builds, dataDirectory, socket: options.socket, settings, environment, log };
-  const building = cleanup.use(openBuilds(room));
-
   const stopping = new AbortController();
+  const teller = { orchestrator, builds, contents, dataDirectory, log, stopping: stopping.signal };
+  const made = tellingStore(builds, (build) => {
+    noteBuild(teller, build);
+    void runUploadScripts(teller, build);
+  });
+  const room = { db, contents, dataDirectory, socket: options.socket, settings, environment, log };
+  const building = cleanup.use(openBuilds({ ...room, builds: made }));
+
   const bell = createBell();
   const context: ServerContext = {
     ...{ db, orchestrator, contents, builds, dataDirectory, log },

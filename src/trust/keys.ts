@@ -10,7 +10,8 @@ import {
   sign,
   verify,
 } from "node:crypto";
-import { type Sha256, sha256Of } from "../lib/sha256.ts";
+import type { Sha256 } from "../lib/sha256.ts";
+import { sha256Of } from "../lib/sha256-of.ts";
 import { TrustError } from "./trust-error.ts";
 
 declare const brand: unique symbol;

@@ -1,7 +1,8 @@
 /** The server's keys, the keys it trusts, and the statements it keeps. */
 import type { Database } from "bun:sqlite";
 import { write } from "../db/open.ts";
-import { type Sha256, sha256Bytes, sha256Of } from "../lib/sha256.ts";
+import { type Sha256, sha256Bytes } from "../lib/sha256.ts";
+import { sha256Of } from "../lib/sha256-of.ts";
 import { type Envelope, formatEnvelope, parseEnvelope } from "./envelope.ts";
 import { type KeyId, type PublicKey, type SigningKey, newSigningKey, publicKeyOf } from "./keys.ts";
 import { kindOf, parseStatement, subjectsOf } from "./statement.ts";

@@ -1,7 +1,8 @@
 /** What came of building something again, as it was reported. */
 import type { Database } from "bun:sqlite";
 import { write } from "../db/open.ts";
-import { sha256Bytes, sha256Of } from "../lib/sha256.ts";
+import { sha256Bytes } from "../lib/sha256.ts";
+import { sha256Of } from "../lib/sha256-of.ts";
 import type { Attestation } from "./records.ts";
 
 export type Verdict = "GOOD" | "BAD" | "FAIL" | "UNKNOWN";

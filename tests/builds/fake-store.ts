@@ -8,7 +8,7 @@ import type {
   TimedLine,
   UploadOutcome,
 } from "../../src/store/api.ts";
-import { sha256Of } from "../../src/lib/sha256.ts";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
 
 export interface KeptBuild extends Omit<NewBuild, "console"> {
   readonly console: readonly TimedLine[];

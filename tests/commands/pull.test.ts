@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Database } from "bun:sqlite";
-import { sha256Of } from "../../src/lib/sha256.ts";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
 import { temporaryDirectory, until } from "../robur.ts";
 import { BINARY, UUID, hostileServer } from "../store/remotes/hostile.ts";
 import { TestServer } from "./client-server.ts";

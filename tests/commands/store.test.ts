@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
-import { sha256Of } from "../../src/lib/sha256.ts";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
 import { run, temporaryDirectory } from "../robur.ts";
 import { randomBytes } from "../store/bytes.ts";
 import { TestServer } from "./client-server.ts";
@@ -132,7 +132,7 @@ test("compact needs a database that no server has", async () => {
   {
     await using server = await TestServer.start({ data });
     const { code, stderr } = await compact();
-    expect(code).toBe(1);
+    expect(code).toBe(4);
     expect(stderr).toContain(String(server.pid));
   }
   expect(await compact()).toMatchObject({ code: 0 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { openDatabase } from "../../src/db/open.ts";
-import { sha256Of } from "../../src/lib/sha256.ts";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
 import { formatBuildinfo } from "../../src/trust/buildinfo.ts";
 import { formatEnvelope, signEnvelope } from "../../src/trust/envelope.ts";
 import { newSigningKey } from "../../src/trust/keys.ts";

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { type Sha256, sha256Of } from "../../src/lib/sha256.ts";
+import type { Sha256 } from "../../src/lib/sha256.ts";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
 import {
   formatEnvelope,
   parseEnvelope,

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, sep } from "node:path";
-import { sha256Of } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { type ChangeRecord, readChangeRecord } from "../../opam/change-record.ts";
 import { say } from "./opam.ts";
 import { OrbError } from "./orb-error.ts";

@@ -5,7 +5,8 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { extract } from "tar-stream";
-import { type Sha256, sha256Of } from "../../lib/sha256.ts";
+import type { Sha256 } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { RoburError } from "../../lib/errors.ts";
 
 export class ArchiveError extends RoburError<"bad-archive" | "too-large"> {}

@@ -12,7 +12,7 @@ import { existsSync, lchownSync, lstatSync, mkdirSync, readFileSync, readdirSync
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Sha256 } from "../../lib/sha256.ts";
-import { sha256Of } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { waitForLock } from "./lock.ts";
 import { type Identities, identities } from "./identities.ts";
 import { definitionOf, platformDirectory, type PlatformDefinition } from "./platforms.ts";

@@ -41,8 +41,13 @@ export async function runJob(
 ): Promise<void> {
   const { sandboxes, write } = options;
   const began = process.hrtime.bigint();
-  const say = (text: string) =>
-    write([{ delta: process.hrtime.bigint() - began, text: new TextEncoder().encode(`[robur: ${text}]`) }]);
+  const encoder = new TextEncoder();
+  const say = (text: string) => {
+    const delta = process.hrtime.bigint() - began;
+    return write(
+      text.split("\n").map((line) => ({ delta, text: encoder.encode(`[robur: ${line.trim()}]`) })),
+    );
+  };
   const { platform, limits, network, script } = assignment;
   let prepared: Sandbox;
   options.onPreparing?.((text) => void say(text));
@@ -54,7 +59,8 @@ export async function runJob(
     await say(errorLine(error));
     if (error.hint !== undefined) await say(`try: ${error.hint}`);
     return deliver({
-      result: { kind: "message", text: errorLine(error) },
+      // The rest is on the console.
+      result: { kind: "message", text: error.message.split("\n", 1)[0] ?? "" },
       directory: "/nonexistent",
       files: [],
     });

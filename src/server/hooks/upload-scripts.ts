@@ -123,7 +123,7 @@ async function writeContent({ contents }: ScriptContext, content: Content, path:
 }
 
 async function runScript(
-  { log, dataDirectory }: ScriptContext,
+  { log, dataDirectory, stopping }: ScriptContext,
   script: string,
   argv: readonly string[],
 ): Promise<void> {
@@ -136,6 +136,8 @@ async function runScript(
     cwd: dataDirectory,
     env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: process.env["HOME"] ?? "/" },
     timeout: LIMIT_MS,
+    // A server that stops takes its scripts along: the file goes.
+    signal: stopping,
     killSignal: "SIGKILL",
   });
   const say = (line: string) => log("info", line, { hook: script });

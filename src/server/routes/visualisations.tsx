@@ -7,7 +7,7 @@ import type { VNode } from "preact";
 import { DependencyGraph } from "../../../web/components/dependency-graph.tsx";
 import { Treemap, pathIn } from "../../../web/components/treemap.tsx";
 import { NoVisualisationPage, VisualisationPage } from "../../../web/pages/visualisation.tsx";
-import { sha256Of } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { type Build, parseBuildId } from "../../store/api.ts";
 import { type Visualisations, openVisualisations } from "../../store/visualisations/visualisations.ts";
 import { visitOf } from "../access/visit.ts";

@@ -1,7 +1,8 @@
 /** Makes a build visible: all of its rows in one transaction. */
 import type { Database } from "bun:sqlite";
 import { write } from "../../db/open.ts";
-import { sha256Bytes, sha256Of } from "../../lib/sha256.ts";
+import { sha256Bytes } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import type { BuildId, BuildResult, Content, JobName, Platform, Sha256, Solo5Notes } from "../api.ts";
 
 /** A file of a build whose bytes are kept, or known by their hash only. */

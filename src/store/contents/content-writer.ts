@@ -1,5 +1,6 @@
 /** Writes one content: a small one in one transaction, without a thread's round trip. */
-import { sha256Bytes, sha256Of } from "../../lib/sha256.ts";
+import { sha256Bytes } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { KIB } from "../../lib/units.ts";
 import type { Content, ContentWriter, Expected, Sha256 } from "../api.ts";
 import { Cutter } from "../chunks/cut.ts";

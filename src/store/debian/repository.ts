@@ -6,7 +6,7 @@
 import type { Database } from "bun:sqlite";
 import { gzipSync } from "node:zlib";
 import { write } from "../../db/open.ts";
-import { sha256Of } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import type { BuildStore, BuildSummary, ContentStore, Platform, Sha256 } from "../api.ts";
 import { DebianError } from "./debian-error.ts";
 import { type SigningKey, armoredKey, clearSigned, detachedSignature } from "./openpgp.ts";

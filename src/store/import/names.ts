@@ -3,7 +3,7 @@
  * them. What a name becomes depends on nothing but the name, so that an import that is repeated finds its own again.
  * Pure.
  */
-import { sha256Of } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { type JobName, type Platform, parseJobName, parsePlatform } from "../api.ts";
 
 const LONGEST = 128;

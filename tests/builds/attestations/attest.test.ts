@@ -6,7 +6,7 @@ import {
   readEnvironment,
   readSystemPackages,
 } from "../../../src/builds/attestations/ingredients.ts";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import type { Build } from "../../../src/store/api.ts";
 import { parseEnvelope, signersOf } from "../../../src/trust/envelope.ts";
 import { attestationsAbout, attestationsOfBuild, ownPublicKeys } from "../../../src/trust/records.ts";

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { bytesSource } from "../../../src/image/source.ts";
 import { readMembers } from "../../../src/builds/reproduce/archive-members.ts";
 import { explainDifference, formatExplanation } from "../../../src/builds/reproduce/explain.ts";

@@ -4,7 +4,8 @@
  */
 import type { Database } from "bun:sqlite";
 import { write } from "../../../src/db/open.ts";
-import { type Sha256, sha256Bytes, sha256Of } from "../../../src/lib/sha256.ts";
+import { type Sha256, sha256Bytes } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import type { BuildId, JobName, Platform } from "../../../src/store/api.ts";
 
 export const JOBS = ["dns-primary", "hello", "tlstunnel"] as readonly string[] as readonly JobName[];

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type Sha256, sha256Of } from "../../../src/lib/sha256.ts";
+import type { Sha256 } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import type { BuildId, BuildSummary, JobName, Platform } from "../../../src/store/api.ts";
 import { type Lab, type SampleRecord, openLab, recordBytes, SAMPLE, upload } from "./lab.ts";
 

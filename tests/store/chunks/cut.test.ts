@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { AVERAGE, Cutter, MAX, MIN } from "../../../src/store/chunks/cut.ts";
 import { GEAR } from "../../../src/store/chunks/gear.ts";
 import { randomBytes } from "../bytes.ts";

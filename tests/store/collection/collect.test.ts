@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { collect, givesBack } from "../../../src/store/collection/collect.ts";
 import { contentReferences, isUnreferenced } from "../../../src/store/collection/references.ts";
 import { openUploads } from "../../../src/store/uploads/uploads.ts";

@@ -1,5 +1,5 @@
 /** Writes, refers, lets go, collects and takes uploads until it is killed. Arguments: the database, a seed. */
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { collect } from "../../../src/store/collection/collect.ts";
 import type { UploadId } from "../../../src/store/uploads/api.ts";
 import { openUploads } from "../../../src/store/uploads/uploads.ts";

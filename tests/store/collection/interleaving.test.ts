@@ -1,7 +1,8 @@
 /** Writing, referring, letting go, reading and collecting in any order, several at once, against what must be there. */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { type Sha256, sha256Of } from "../../../src/lib/sha256.ts";
+import type { Sha256 } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import type { Content, ContentSession } from "../../../src/store/api.ts";
 import { collect } from "../../../src/store/collection/collect.ts";
 import { verifyStore } from "../../../src/store/collection/verify.ts";

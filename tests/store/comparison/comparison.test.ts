@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { OpamError } from "../../../src/opam/opam-error.ts";
 import { readSwitchExport } from "../../../src/opam/switch-export.ts";
 import type { Build, Solo5Notes } from "../../../src/store/api.ts";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { type Comparable, type Input, compareBuilds } from "../../../src/store/comparison/comparison.ts";
 import {
   compareKeyed,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import type { Content, Sha256 } from "../../../src/store/api.ts";
 import { openDatabase } from "../../../src/db/open.ts";
 import { openContentStore } from "../../../src/store/contents/content-store.ts";

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { TestServer } from "../../commands/client-server.ts";
 import { lacks, needsCommands } from "../../needs.ts";
 import { temporaryDirectory } from "../../robur.ts";

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Database } from "bun:sqlite";
 import { openDatabase } from "../../../src/db/open.ts";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { type BuildId, type JobName, parseBuildId } from "../../../src/store/api.ts";
 import { openBuildStore } from "../../../src/store/builds/build-store.ts";
 import { openContentStore } from "../../../src/store/contents/content-store.ts";

@@ -3,7 +3,7 @@ import { Database } from "bun:sqlite";
 import { scryptSync } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 
 export interface OldFile {
   readonly path: string;

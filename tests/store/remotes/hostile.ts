@@ -1,5 +1,5 @@
 /** A server of builds that lies, each job in a way of its own. */
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 
 export const BINARY = Buffer.alloc(300_000, "robur");
 export const UUID = "08455214-8a9b-413a-b116-a65353dc0743";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { sha256Of } from "../../../src/lib/sha256.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import type { Upload, UploadId, UploadPartOutcome } from "../../../src/store/uploads/api.ts";
 import { openUploads } from "../../../src/store/uploads/uploads.ts";
 import { until } from "../../robur.ts";
