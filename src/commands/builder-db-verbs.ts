@@ -171,4 +171,5 @@ export async function storeCommand(text: Directory, argv: readonly string[]): Pr
   if (text !== undefined) process.env["ROBUR_DATA_DIR"] = text;
   const { robur } = await import("./robur.ts");
   await robur(["store", ...argv]);
+  if (process.exitCode !== undefined && process.exitCode !== 0) process.exitCode = 1;
 }

@@ -155,7 +155,7 @@ function builds(parser: Parser): Parser {
         const platform = flags.platform === undefined ? [] : ["--platform", flags.platform];
         await (
           await verbs()
-        ).storeCommand(dataDir(flags), ["vacuum", flags.rule, flags.value, ...platform, ...jobs]);
+        ).storeCommand(dataDir(flags), ["vacuum", flags.rule, flags.value, "--yes", ...platform, ...jobs]);
       },
     ) as unknown as Parser;
 }

@@ -12,6 +12,7 @@ function withSettings<T>(y: Argv<T>) {
     .option("platform", {
       type: "string",
       array: true,
+      nargs: 1,
       requiresArg: true,
       describe: "where it is built: debian-12",
     })

@@ -1,10 +1,17 @@
 /** What `robur job` does with the jobs that were built. */
 import { print, printError } from "../linux/libc.ts";
 import type { JobOverview } from "../store/api.ts";
-import { type ListedJob, sayNext, withDefinitions } from "./client/definitions.ts";
+import { ClientError } from "./client/client-error.ts";
+import {
+  type ListedJob,
+  forgetDefinition,
+  isDefined,
+  sayNext,
+  withDefinitions,
+} from "./client/definitions.ts";
 import { BUILD_COLUMNS } from "./client/build-text.ts";
 import { listJobs, showJob } from "./client/builds.ts";
-import { connect } from "./client/connect.ts";
+import { type Client, connect } from "./client/connect.ts";
 import { type ListColumn, type ListFlags, formatSpan, printList } from "./client/list.ts";
 import { confirm } from "./confirm.ts";
 import { formatTable, printable } from "./table.ts";
@@ -14,7 +21,7 @@ const columns = (now: number): readonly ListColumn<ListedJob>[] => [
   {
     key: "platforms",
     title: "PLATFORMS",
-    text: ({ latest }) => latest.map(({ platform }) => platform).join(" "),
+    text: ({ platforms }) => platforms.join(" "),
     cut: 40,
   },
   {
@@ -62,16 +69,34 @@ export async function show(flags: { host: string | undefined; job: string; json:
   print(`\nThe newest good build of each platform:\n${formatTable(shown, latest)}`);
 }
 
-/** `robur job rm`. */
+/** `robur job rm`: its builds, and what says that it is to be built. */
 export async function remove(flags: { host: string | undefined; job: string; yes: boolean }): Promise<void> {
   const client = connect(flags.host);
-  const { job } = await showJob(client, flags.job);
-  const command = `robur job rm --yes ${job.name}`;
-  if (!confirm(`remove job ${job.name} and all of its builds for good?`, flags.yes, command)) {
-    printError("nothing was changed\n");
-    process.exitCode = 1;
-    return;
+  const found = await findJob(client, flags.job);
+  const name = found?.job.name ?? flags.job;
+  if (found !== undefined) {
+    const command = `robur job rm --yes ${name}`;
+    if (!confirm(`remove job ${name} and all of its builds for good?`, flags.yes, command)) {
+      printError("nothing was changed\n");
+      process.exitCode = 1;
+      return;
+    }
   }
-  await client.request(`/api/v1/jobs/${encodeURIComponent(job.name)}`, { method: "DELETE" });
-  print(`${job.name}\n`);
+  // The definition first: no build begins in between.
+  await forgetDefinition(client, name);
+  if (found !== undefined) {
+    await client.request(`/api/v1/jobs/${encodeURIComponent(name)}`, { method: "DELETE" });
+  }
+  print(`${name}\n`);
+}
+
+/** Undefined for one that is defined and was never built. Throws ClientError for one that is neither. */
+async function findJob(client: Client, name: string) {
+  try {
+    return await showJob(client, name);
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code !== "missing") throw error;
+    if (await isDefined(client, name)) return undefined;
+    throw error;
+  }
 }

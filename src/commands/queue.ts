@@ -64,6 +64,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       },
     )
     .command(
+      "workers",
+      "Who builds, and for which platforms",
+      (y) => y,
+      async (flags) => listWorkers(flags as unknown as Parameters<typeof list>[0]),
+    )
+    .command(
       "drop <platform>",
       "Give up a platform: its queue goes, and script jobs for it alone",
       (y) => y.positional("platform", { type: "string", demandOption: true }),
@@ -95,4 +101,30 @@ async function list(
   const { running, queues } = await ask(client, client.api.queue.get());
   const rows: readonly Row[] = [...running, ...queues.flatMap(({ runs }) => runs)];
   printList(columns(Date.now()), rows, ({ name }) => name, flags);
+}
+
+interface WorkerRow {
+  readonly name: string;
+  readonly platforms: readonly string[];
+  readonly state: string;
+  readonly address: string;
+  readonly link: string;
+  readonly seenAt: number;
+}
+
+async function listWorkers(
+  flags: Parameters<typeof printList>[3] & { readonly host: string | undefined },
+): Promise<void> {
+  const client = connect(flags.host);
+  const { workers } = await ask(client, client.api.workers.get());
+  const now = Date.now();
+  const columns: readonly ListColumn<WorkerRow>[] = [
+    { key: "name", title: "WORKER", text: ({ name }) => name },
+    { key: "platforms", title: "PLATFORMS", text: ({ platforms }) => platforms.join(" ") },
+    { key: "state", title: "STATE", text: ({ state }) => state },
+    { key: "address", title: "FROM", text: ({ address }) => address },
+    { key: "link", title: "PROTOCOL", text: ({ link }) => link },
+    { key: "seenAt", title: "HEARD", text: ({ seenAt }) => `${formatSpan(now - seenAt)} ago`, isRight: true },
+  ];
+  printList(columns, workers, ({ name }) => name, flags);
 }

@@ -30,13 +30,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   const query = new URLSearchParams({ q: word.map(String).join(" "), limit: String(limit) });
   const response = await connect(flags.host).request(`/api/v1/search?${query}`);
   const { jobs, builds } = (await response.json()) as SearchResult;
-  if (flags.json || flags.format !== "table" || flags.quiet) {
-    const rows = flags.quiet ? builds : undefined;
-    print(
-      rows === undefined
-        ? `${JSON.stringify({ jobs, builds }, null, 2)}\n`
-        : rows.map(({ id }) => `${id}\n`).join(""),
-    );
+  if (flags.quiet) print(builds.map(({ id }) => `${id}\n`).join(""));
+  else if (flags.json || flags.format === "json") print(`${JSON.stringify({ jobs, builds }, null, 2)}\n`);
+  else if (flags.format === "jsonl") {
+    print([...jobs, ...builds].map((row) => `${JSON.stringify(row)}\n`).join(""));
   } else {
     if (jobs.length > 0) print(`${formatTable(JOB_COLUMNS, jobs)}${builds.length > 0 ? "\n" : ""}`);
     if (builds.length > 0) print(formatList(BUILD_COLUMNS, builds, ({ id }) => id, flags));

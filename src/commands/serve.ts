@@ -42,6 +42,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       .option("worker-platform", {
         type: "string",
         array: true,
+        nargs: 1,
         requiresArg: true,
         describe: "what they build for (default: this machine's, like debian-12)",
       })
@@ -52,9 +53,9 @@ export async function main(argv: readonly string[]): Promise<void> {
       })
       .option("builder-listen", {
         type: "string",
-        default: "127.0.0.1:1234",
         requiresArg: true,
-        describe: "where builder's own workers and clients come, without passwords; off: nowhere",
+        describe:
+          "where builder's own workers and clients come, without passwords; off: nowhere (default: 127.0.0.1:1234, but off without sandboxes)",
       })
       .option("builder-config", {
         type: "string",
@@ -83,6 +84,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     import("../server/serve.ts"),
     import("../server/log.ts"),
   ]);
+  const builderListen = builderAddress(flags.builderListen, flags.unsafeNoSandbox);
   // From before it says that it is ready: whoever waits for that may stop it at once, and in order.
   const signalled = untilSignal();
   const server = await serve({
@@ -95,7 +97,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       workers: readWorkers(flags.workers),
       platforms: flags.workerPlatform ?? [],
       unsafeNoSandbox: flags.unsafeNoSandbox,
-      builderListen: flags.builderListen === "off" ? undefined : parseListen(flags.builderListen),
+      builderListen: builderListen === "off" ? undefined : parseListen(builderListen),
       templateDirectory: flags.builderConfig,
       lostAfterMs: flags.lostAfter * 1000,
     },
@@ -107,6 +109,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   // A second signal ends it at once: the handlers are gone.
   await server.stop({ stopUnikernels: flags.stopUnikernels });
   process.exit(0);
+}
+
+/** Whoever reaches that port has scripts executed: without sandboxes it is opened only by who says so. */
+function builderAddress(given: string | undefined, isUnsafe: boolean): string {
+  return given ?? (isUnsafe ? "off" : "127.0.0.1:1234");
 }
 
 /** Throws UsageError. */

@@ -31,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option("platform", {
       type: "string",
       array: true,
+      nargs: 1,
       requiresArg: true,
       describe: "what it builds for (default: this machine's, like debian-12)",
     })

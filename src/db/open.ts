@@ -52,8 +52,7 @@ export function openDatabase(path: string, options: OpenOptions = {}): Database 
   );
   try {
     db.run(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    // For a new file, and before anything is in it: room that is freed can be given back by steps.
-    if (!readOnly) db.run("PRAGMA auto_vacuum = INCREMENTAL");
+    if (!readOnly) giveBackBySteps(db, name);
     if (!readOnly && file !== undefined) useWriteAheadLog(db, name);
     for (const pragma of PRAGMAS) db.run(`PRAGMA ${pragma}`);
     if (readOnly) checkUpToDate(db, migrations, name);
@@ -91,6 +90,17 @@ function prepareFile(path: string, readOnly: boolean): void {
   } catch (error) {
     throw explainFileError(error, path);
   }
+}
+
+/**
+ * In a new file, before anything is in it: room that is freed can be given back by steps. In one that is there this
+ * would only write to it, before anybody knows whose it is.
+ */
+function giveBackBySteps(db: Database, path: string): void {
+  const { page_count } = explained(path, () =>
+    db.query<{ page_count: number }, []>("PRAGMA page_count").get(),
+  )!;
+  if (page_count === 0) db.run("PRAGMA auto_vacuum = INCREMENTAL");
 }
 
 function explainFileError(error: unknown, path: string): unknown {

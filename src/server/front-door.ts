@@ -94,12 +94,7 @@ function newVisit({ trustProxy }: ServerContext, request: Request, peer: Peer): 
   };
 }
 
-async function admit(
-  context: ServerContext,
-  limits: Limits,
-  request: Request,
-  visit: Visit,
-): Promise<Visit> {
+async function admit(context: ServerContext, limits: Limits, request: Request, visit: Visit): Promise<Visit> {
   const { peer, address } = visit;
   if (peer.via === "tcp") spend(limits.general, limitKey(address), context.now());
   const { pathname } = new URL(request.url);

@@ -7,6 +7,7 @@ import { templateFiles } from "../builds/templates.ts";
 import { type WireListener, listenBuilder } from "../builds/wire/listen.ts";
 import { errorLine } from "../lib/errors.ts";
 import type { BuildStore, ContentStore } from "../store/api.ts";
+import { isLoopback } from "./addresses.ts";
 import type { Log } from "./log.ts";
 
 export interface OpenBuildsOptions {
@@ -86,6 +87,12 @@ export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
         workers.start();
       }
       if (settings.builderListen === undefined) return;
+      const { host, port } = settings.builderListen;
+      if (!isLoopback({ host, port })) {
+        report(
+          `whoever reaches ${host}:${port} may have any script built: builder's protocol has no passwords`,
+        );
+      }
       try {
         listener = listenBuilder({ service, ...settings.builderListen, report });
       } catch (error) {

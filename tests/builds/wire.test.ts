@@ -254,6 +254,19 @@ describe("commands", () => {
   });
 });
 
+test("a port that another program has is said, and nothing else suffers", async () => {
+  const it = await room();
+  const reports: string[] = [];
+  const second = listenBuilder({
+    ...{ service: it.service, host: "127.0.0.1", port: it.port },
+    report: (text) => void reports.push(text),
+  });
+  await until("it is said", () => reports.length > 0);
+  expect(reports[0]).toContain("another program has the port");
+  second.stop();
+  expect(await command(it, { type: "info" })).toHaveLength(2);
+});
+
 describe("a whole job", () => {
   test("a client schedules and observes what a worker builds, from the first line to the end", async () => {
     const it = await room();

@@ -148,6 +148,10 @@ describe("commands", () => {
       ] as never);
     }
     expect((await robur("job", "forget", "changing")).stdout).toBe("changing\n");
+    await server.job("unbuilt", "echo hi");
+    expect((await robur("job", "ls")).stdout).toMatch(/^unbuilt +here +none +by hand/m);
+    expect((await robur("job", "rm", "unbuilt", "--yes")).stdout).toBe("unbuilt\n");
+    expect((await robur("job", "rm", "unbuilt", "--yes")).code).toBe(3);
     expect((await robur("job", "inspect", "changing")).code).toBe(3);
   }, 120_000);
 });

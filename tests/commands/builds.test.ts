@@ -126,6 +126,23 @@ describe("builder-db", () => {
   });
 });
 
+test("builder-db vacuum removes old builds without asking, by the server that runs", async () => {
+  const file = join(directory, "old");
+  for (const n of [1, 2, 3]) {
+    writeFileSync(file, `old ${n}`);
+    await server.ok("push", "old", file, "--platform", "debian-12");
+  }
+  const argv = [await calledAs("builder-db"), "vacuum", "except-latest", "--job", "old", "2"];
+  const run = (...args: readonly string[]) =>
+    Bun.spawn([...args], { env: environment(server.env), stdin: "ignore", stdout: "ignore", stderr: "pipe" });
+  const child = run(...argv);
+  expect(await child.stderr.text()).not.toContain("error");
+  expect(await child.exited).toBe(0);
+  expect(JSON.parse(await server.ok("build", "ls", "old", "--json"))).toHaveLength(2);
+  expect(await run(...argv.slice(0, 2), "except-latest", "0").exited).toBe(1);
+  expect(await run(argv[0]!, "verify-data-dir").exited).toBe(0);
+});
+
 describe("robur user", () => {
   test("says whose builds are taken", async () => {
     await server.ok("user", "add", "dev", "--uploads", "any");

@@ -9,7 +9,6 @@ import {
   Hash,
   ReproducedBadge,
   ResultBadge,
-  SizeDelta,
   baseName,
   failureWords,
   reproducibilityOf,
@@ -18,6 +17,7 @@ import {
 import { duration, formatSize, moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { Administer, Others, Reproduced } from "./build-side.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
 
 export interface BuildPageProps {
@@ -319,144 +319,6 @@ function Facts({ page, build }: BuildPageProps) {
         <a href={`${buildPath(build)}/exec`}>Whole record</a>
         <a href={`${buildPath(build)}/all.tar?log`}>Everything as tar</a>
       </p>
-    </section>
-  );
-}
-
-function Reproduced({ page, build, reproductions }: BuildPageProps) {
-  const { sameInputSameOutput, otherInputSameOutput, sameInputOtherOutput } = reproductions;
-  const count = sameInputSameOutput.length + otherInputSameOutput.length;
-  return (
-    <section class="card" aria-labelledby="reproduced">
-      <h2 id="reproduced">
-        {count === 0 ? "Not reproduced yet" : `Reproduced by ${count} ${count === 1 ? "build" : "builds"}`}
-      </h2>
-      {sameInputOtherOutput.length > 0 && (
-        <div class="notice bad">
-          <p>
-            <b>Not reproducible:</b> the same inputs gave another output.
-          </p>
-          <BuildLinks page={page} builds={sameInputOtherOutput} of={build} isCompared />
-        </div>
-      )}
-      {build.inputId === undefined && (
-        <p class="muted small">
-          Its inputs were not recorded whole, so nobody can tell whether another build had the same ones.
-        </p>
-      )}
-      {sameInputSameOutput.length > 0 && (
-        <>
-          <h3 class="small muted">Same inputs, same output</h3>
-          <BuildLinks page={page} builds={sameInputSameOutput} of={build} />
-        </>
-      )}
-      {otherInputSameOutput.length > 0 && (
-        <>
-          <h3 class="small muted">Other inputs, same output</h3>
-          <BuildLinks page={page} builds={otherInputSameOutput} of={build} isCompared />
-        </>
-      )}
-    </section>
-  );
-}
-
-interface LinksProps {
-  readonly page: PageContext;
-  readonly builds: readonly BuildSummary[];
-  readonly of: BuildSummary;
-  readonly isCompared?: boolean;
-}
-
-function BuildLinks({ page, builds, of, isCompared = false }: LinksProps) {
-  return (
-    <ul class="plain">
-      {builds.slice(0, 10).map((other) => (
-        <li key={other.id}>
-          <a href={buildPath(other)}>
-            {other.job === of.job ? "" : `${other.job}, `}
-            {moment(other.startedAt).slice(0, 16)}
-          </a>{" "}
-          <span class="tag">{other.platform}</span> <Ago at={other.startedAt} page={page} />
-          {isCompared && (
-            <>
-              {" "}
-              <a class="small" href={compareInOrder(of, other)}>
-                compare
-              </a>
-            </>
-          )}
-        </li>
-      ))}
-      {builds.length > 10 && <li class="muted">and {builds.length - 10} more</li>}
-    </ul>
-  );
-}
-
-/** The older one stands left. */
-function compareInOrder(a: BuildSummary, b: BuildSummary): string {
-  return a.startedAt <= b.startedAt ? comparePath(a.id, b.id) : comparePath(b.id, a.id);
-}
-
-function Others({ build, neighbours }: BuildPageProps) {
-  const { previous, next, latest } = neighbours;
-  const rows: readonly (readonly [string, BuildSummary | undefined])[] = [
-    ["Newest", latest?.id === build.id ? undefined : latest],
-    ["Next other output", next],
-    ["Previous other output", previous],
-  ];
-  const there = rows.filter((row): row is [string, BuildSummary] => row[1] !== undefined);
-  if (there.length === 0) return null;
-  return (
-    <section class="card" aria-labelledby="others">
-      <h2 id="others">Others on {build.platform}</h2>
-      <dl class="facts">
-        {there.map(([word, other]) => (
-          <>
-            <dt>{word}</dt>
-            <dd>
-              <a href={buildPath(other)}>{moment(other.startedAt).slice(0, 16)}</a>{" "}
-              {other.main !== undefined && build.main !== undefined && (
-                <span class="small">
-                  <SizeDelta from={build.main.size} to={other.main.size} />
-                </span>
-              )}{" "}
-              <a class="small" href={compareInOrder(build, other)}>
-                compare
-              </a>
-            </dd>
-          </>
-        ))}
-      </dl>
-    </section>
-  );
-}
-
-function Administer({ build }: { build: Build }) {
-  const path = buildPath(build);
-  return (
-    <section class="card" aria-labelledby="administer">
-      <h2 id="administer">Keep or remove</h2>
-      <div class="actions">
-        <form method="post" action={`${path}/pin`}>
-          <input type="hidden" name="pinned" value={build.isPinned ? "no" : "yes"} />
-          <button class="button small" type="submit">
-            {build.isPinned ? "No longer keep" : "Keep for good"}
-          </button>
-        </form>
-      </div>
-      <details class="after">
-        <summary>Remove this build</summary>
-        <form class="after" method="post" action={`${path}/remove`}>
-          <p class="small">
-            Its files go as well, where no other build has them. Its address leads nowhere then.
-          </p>
-          <p class="after">
-            <button class="button small danger" type="submit">
-              Remove for good
-            </button>
-          </p>
-        </form>
-      </details>
     </section>
   );
 }

@@ -13,6 +13,8 @@ export interface ListedJob extends Omit<JobOverview, "name"> {
   readonly schedule: string | undefined;
   readonly nextAt: number | null;
   readonly isEnabled: boolean;
+  /** Where it is to be built, or was with success. */
+  readonly platforms: readonly string[];
 }
 
 /** Jobs with their definitions, by section and name; those that were never built are among them. */
@@ -21,12 +23,13 @@ export async function withDefinitions(client: Client, built: readonly JobOvervie
   const listed = built.map((job): ListedJob => {
     const found = defined.get(job.name);
     defined.delete(job.name);
-    const { schedule, nextAt = null, isEnabled = false } = found ?? {};
-    return { ...job, schedule, nextAt, isEnabled };
+    const { schedule, nextAt = null, isEnabled = false, platforms = [] } = found ?? {};
+    const built = job.latest.map(({ platform }) => platform as string);
+    return { ...job, schedule, nextAt, isEnabled, platforms: [...new Set([...built, ...platforms])] };
   });
-  const unbuilt = [...defined.values()].map(({ name, schedule, nextAt, isEnabled }): ListedJob => {
+  const unbuilt = [...defined.values()].map(({ name, schedule, nextAt, isEnabled, platforms }): ListedJob => {
     const nothing = { section: undefined, synopsis: undefined, latest: [], newest: undefined, recent: [] };
-    return { ...nothing, name, schedule, nextAt, isEnabled };
+    return { ...nothing, name, schedule, nextAt, isEnabled, platforms };
   });
   return [...listed, ...unbuilt];
 }
@@ -70,4 +73,20 @@ export async function sayUnfinished(client: Client, job: string | undefined): Pr
   const shown = runs.slice(0, 20);
   const more = runs.length > shown.length ? `and ${runs.length - shown.length} more: robur queue\n` : "";
   printError(`${formatTable(columns, shown)}${more}\n`);
+}
+
+/** Removes a job's definition; false when there was none. Throws ClientError. */
+export async function forgetDefinition(client: Client, job: string): Promise<boolean> {
+  try {
+    await ask(client, client.api.schedule({ job }).delete());
+    return true;
+  } catch (error) {
+    if (error instanceof ClientError && error.code === "missing") return false;
+    throw error;
+  }
+}
+
+/** Whether a job is defined here. */
+export async function isDefined(client: Client, job: string): Promise<boolean> {
+  return (await definitions(client)).some(({ name }) => (name as string) === job);
 }

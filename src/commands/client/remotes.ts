@@ -7,7 +7,7 @@ import { ask, connect } from "./connect.ts";
 
 export interface ChosenRemote {
   readonly address: RemoteAddress;
-  /** Without a password. */
+  /** As it was named, with the password where one is in it. */
   readonly url: string;
 }
 
@@ -42,5 +42,5 @@ function chosen(text: string): ChosenRemote {
   const address = parseRemoteAddress(text);
   const token = process.env[TOKEN];
   const authorization = address.authorization ?? (token ? `Bearer ${token}` : undefined);
-  return { url: address.origin, address: { ...address, authorization } };
+  return { url: text, address: { ...address, authorization } };
 }

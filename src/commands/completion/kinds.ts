@@ -31,6 +31,8 @@ const BY_COMMAND: Readonly<Record<string, Readonly<Record<string, Kind>>>> = {
   "policy rm": { path: { kind: "policies" } },
   "user *": { name: ANYTHING },
   "token *": { name: ANYTHING },
+  "remote *": { name: ANYTHING },
+  "job *": { name: ANYTHING },
   completion: { shell: { kind: "words", words: ["bash", "zsh", "fish"] } },
   "backup schedule": { when: { kind: "words", words: ["@daily", "@hourly", "@weekly", "off"] } },
 };
@@ -60,6 +62,8 @@ const BY_FLAG: Readonly<Record<string, Kind>> = {
   file: FILE,
   image: FILE,
   from: FILE,
+  output: FILE,
+  record: FILE,
   restart: { kind: "words", words: ["no", "on-failure", "always"] },
 };
 

@@ -24,7 +24,8 @@ const OneJob = t.Object({ user: t.String({ maxLength: 63 }), job: t.String({ max
 
 /** A user without the password's hash. */
 function seen({ name, role, path, uploads, passwordHash, createdAt }: User) {
-  return { name, role, path, uploads, createdAt, canSignIn: passwordHash !== undefined };
+  const canSignIn = passwordHash !== undefined;
+  return { name, role, path, uploads: role === "admin" ? "any" : uploads, createdAt, canSignIn } as const;
 }
 
 export function userRoutes({ db, now }: ServerContext) {

@@ -49,6 +49,11 @@ export function importUsers(
     known.set(row.id, id);
     if (name !== row.username) tally.note(`user ${JSON.stringify(row.username)} is now ${name}`);
   }
+  if (tally.users > 0) {
+    tally.note(
+      "users may upload as before, and like every user here see and run unikernels below their own names, within what robur policy allows",
+    );
+  }
   return known;
 }
 

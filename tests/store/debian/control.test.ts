@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { assert, asyncProperty, property, uint8Array } from "fast-check";
 import { gzipSync } from "node:zlib";
 import { listMembers, memberHeader } from "../../../src/store/debian/ar.ts";
 import { findControl, unpack } from "../../../src/store/debian/control-tar.ts";
@@ -45,8 +45,8 @@ describe("a control file", () => {
 
 describe("hostile archives", () => {
   test("are refused, whatever the bytes", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.uint8Array({ maxLength: 400 }), async (noise) => {
+    await assert(
+      asyncProperty(uint8Array({ maxLength: 400 }), async (noise) => {
         const bytes = Buffer.concat([Buffer.from("!<arch>\n"), noise]);
         const outcome = await listMembers(bytes.length, reader(bytes)).catch((error: unknown) => error);
         const isExpected = Array.isArray(outcome)
@@ -65,8 +65,8 @@ describe("hostile archives", () => {
     await expect(unpack("control.tar.gz", bomb)).rejects.toThrow("can't be unpacked");
     await expect(unpack("control.tar.lzma", bomb)).rejects.toThrow("nobody knows how");
     expect(() => findControl(new Uint8Array(10_240))).toThrow("no control file");
-    fc.assert(
-      fc.property(fc.uint8Array({ minLength: 512, maxLength: 2048 }), (noise) => {
+    assert(
+      property(uint8Array({ minLength: 512, maxLength: 2048 }), (noise) => {
         expect(() => findControl(noise)).toThrow("no control file");
       }),
     );

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { assert, constantFrom, oneof, property, string } from "fast-check";
 import { parseJobName, parsePlatform } from "../../../src/store/api.ts";
 import { artifactPathFor, jobNameFor, platformFor, userNameFor } from "../../../src/store/import/names.ts";
 import { scryptHash } from "../../../src/store/import/users.ts";
@@ -11,12 +11,9 @@ describe("names of another server", () => {
   });
 
   test("become names that can be, different ones different names, the same each time", () => {
-    const anyName = fc.oneof(
-      fc.string(),
-      fc.constantFrom("..", "_artifacts", "", "a/b", "a b", "x".repeat(300)),
-    );
-    fc.assert(
-      fc.property(anyName, anyName, (one, other) => {
+    const anyName = oneof(string(), constantFrom("..", "_artifacts", "", "a/b", "a b", "x".repeat(300)));
+    assert(
+      property(anyName, anyName, (one, other) => {
         const name = jobNameFor(one);
         expect(parseJobName(name)).toBe(name);
         expect(jobNameFor(one)).toBe(name);
@@ -29,8 +26,8 @@ describe("names of another server", () => {
   test("of users follow the rules of accounts", () => {
     expect(userNameFor("Some_One")).toBe("some-one");
     expect(userNameFor("___")).toBeUndefined();
-    fc.assert(
-      fc.property(fc.string(), (text) => {
+    assert(
+      property(string(), (text) => {
         const name = userNameFor(text);
         if (name !== undefined) expect(name).toMatch(/^[a-z0-9][a-z0-9.-]{0,62}$/);
       }),
