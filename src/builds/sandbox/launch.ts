@@ -187,7 +187,7 @@ function report(
     if (refusedProcesses > 0) say(`the limit of ${limits.processes} processes was reached`);
   }
   if (plan.disk !== "plain" && !isFull) {
-    const { bavail, bsize } = statfsSync(disk);
-    if (bavail * bsize < 1024 * 1024) say(`the disk limit of ${limits.diskMb} MiB was reached`);
+    const { bavail, bsize, ffree } = statfsSync(disk);
+    if (bavail * bsize < 1024 * 1024 || ffree === 0) say(`the disk limit of ${limits.diskMb} MiB was reached`);
   }
 }

@@ -80,7 +80,7 @@ describe.skipIf(skip)("a sandbox", () => {
     });
   const inside = async (script: string, more: Parameters<typeof prepare>[1] = {}): Promise<Ended> => {
     await using sandbox = await prepare(script, more);
-    return execute(sandbox);
+    return await execute(sandbox);
   };
   /** Directories, mounts and control groups of sandboxes. */
   const remains = () => {
@@ -294,12 +294,14 @@ describe.skipIf(skip)("a sandbox", () => {
     const child = Bun.spawn([process.execPath, worker], {
       stdin: "ignore",
       stdout: "pipe",
-      stderr: "inherit",
+      stderr: "ignore",
     });
-    await child.stdout.getReader().read();
-    expect(processesWith("sleep\x0086396")).toHaveLength(1);
-    expect(remains()).not.toEqual([]);
-    child.kill("SIGKILL");
+    try {
+      await until("the job runs", () => processesWith("sleep\x0086396").length > 0);
+      expect(remains()).not.toEqual([]);
+    } finally {
+      child.kill("SIGKILL");
+    }
     await child.exited;
     await until("the sandbox ends with its worker", () => processesWith("sleep\x0086396").length === 0);
     await sandboxes.sweep(86_400_000);
