@@ -4,11 +4,13 @@ import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError } from "../lib/errors.ts";
 import { parse } from "./parse.ts";
 
+type Common = Argv<{ "data-dir": string | undefined }>;
+
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
   if (argv.length === 0) throw new UsageError("what about sandboxes?", { hint: "robur sandbox ls" });
   const verbs = () => import("./sandbox-verbs.ts");
-  const platform = <T>(y: Argv<T>) => y.positional("platform", { type: "string", demandOption: true });
+  const platform = (y: Common) => y.positional("platform", { type: "string", demandOption: true });
   const parser = yargs([...argv])
     .scriptName("robur sandbox")
     .locale("en")

@@ -23,6 +23,7 @@ import { importRoutes } from "./routes/imports.ts";
 import { jobScheduleRoutes } from "./routes/jobs-schedule.ts";
 import { liveRoutes } from "./routes/live.ts";
 import { metricRoutes } from "./routes/metrics.ts";
+import { queuePages } from "./pages/queue-page.tsx";
 import { queueRoutes } from "./routes/queue.ts";
 import { type ApiDocument, describeApi, referenceRoutes } from "./routes/reference.ts";
 import { runRoutes } from "./routes/runs.ts";
@@ -66,6 +67,7 @@ function otherRoutes(context: ServerContext, limits: Limits, document: () => Api
     .use(gatePages(context, limits))
     .use(unikernelPages(context, document))
     .use(deployPages(context))
+    .use(queuePages(context))
     .use(buildPages(context))
     .use(fileRoutes(context))
     .use(visualisationRoutes(context))

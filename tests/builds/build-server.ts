@@ -27,15 +27,7 @@ export class BuildServer implements AsyncDisposable {
   async up(...more: readonly string[]): Promise<void> {
     const args = [
       ...["serve", "--data-dir", this.directory, "--socket", this.#socket, "--listen", "127.0.0.1:0"],
-      ...[
-        "--unsafe-no-sandbox",
-        "--worker-platform",
-        "here",
-        "--builder-listen",
-        "127.0.0.1:0",
-        "--lost-after",
-        "10",
-      ],
+      ...["--unsafe-no-sandbox", "--worker-platform", "here", "--lost-after", "10"],
       ...more,
     ];
     this.#process = await start(args);

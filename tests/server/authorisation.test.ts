@@ -155,6 +155,7 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "DELETE /api/v1/builds/:build": "admin",
   "PUT /api/v1/builds/:build/pin": "admin",
   "GET /all-builds": "builds",
+  "GET /builds/queue": "builds",
   "GET /failed-builds": "builds",
   "GET /hash": "builds",
   "GET /job": "builds",

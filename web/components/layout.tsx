@@ -32,7 +32,7 @@ const NAVIGATION: readonly (readonly [path: string, word: string, icon: IconName
   ["/reference", "API reference", "book"],
 ];
 
-const BUILDS = /^\/(?:all-builds|failed-builds|search|compare|job)(?:\/|$)/;
+const BUILDS = /^\/(?:all-builds|builds|failed-builds|search|compare|job)(?:\/|$)/;
 
 function Document({ page, title, children }: PageProps) {
   const { theme, assets } = page;

@@ -11,11 +11,12 @@ export interface LiveStream {
   readonly state?: (isOpen: boolean) => void;
 }
 
-/** Opens the stream now and whenever the page is seen. */
-export function openLive({ address, on, state }: LiveStream): void {
+/** Opens the stream now and whenever the page is seen. The answer ends it for good. */
+export function openLive({ address, on, state }: LiveStream): () => void {
   let source: EventSource | undefined;
+  let isOver = false;
   const open = () => {
-    if (source !== undefined) return;
+    if (source !== undefined || isOver) return;
     source = new EventSource(address());
     source.addEventListener("open", () => state?.(true));
     source.addEventListener("error", () => {
@@ -39,4 +40,8 @@ export function openLive({ address, on, state }: LiveStream): void {
   addEventListener("pagehide", close);
   addEventListener("pageshow", () => document.hidden || open());
   if (!document.hidden) open();
+  return () => {
+    isOver = true;
+    close();
+  };
 }

@@ -16,6 +16,12 @@ let last = "";
 export function mount(element: HTMLElement): void {
   parts.push(element);
   if (parts.length > 1) return;
+  // What no event tells of is looked at again and again.
+  const every = Number(element.dataset["every"] ?? 0);
+  if (every > 0) {
+    setInterval(() => document.hidden || refreshSoon(), every);
+    return;
+  }
   const name = element.dataset["name"];
   const query = name === undefined ? "" : `name=${encodeURIComponent(name)}&`;
   openLive({
@@ -30,6 +36,11 @@ export function mount(element: HTMLElement): void {
   setInterval(() => document.hidden || (timer ??= setTimeout(refresh, 0)), FIGURES_MS);
   // What happened between the page's making and the stream's beginning.
   timer ??= setTimeout(refresh, COLLECT_MS);
+}
+
+/** Fetches the page again in a moment. */
+export function refreshSoon(): void {
+  timer ??= setTimeout(refresh, 0);
 }
 
 async function refresh(): Promise<void> {

@@ -24,7 +24,7 @@ export function ConsoleTail({ lines, label }: { lines: readonly TailLine[]; labe
   );
 }
 
-function Lines({ lines }: { lines: readonly TailLine[] }) {
+export function Lines({ lines }: { lines: readonly TailLine[] }) {
   return (
     <>
       {lines.map(({ number, time, text }, i) => (

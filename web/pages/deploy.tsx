@@ -1,6 +1,6 @@
 /** From an image to a unikernel, in two steps: the file, and a form made of what it says of itself. */
-import type { ComponentChildren } from "preact";
 import type { ImageView } from "../../src/orchestrator/api.ts";
+import { Area, Choice, type FormState, Text } from "../components/form.tsx";
 import { formatSize } from "../components/format.ts";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
 import { Complain, type Complaint } from "./gate.tsx";
@@ -63,13 +63,6 @@ export function UploadPage({ page, images, complaint }: UploadProps) {
       </div>
     </Page>
   );
-}
-
-/** What was typed, by field, and what is wrong with it. */
-export interface FormState {
-  readonly values: Readonly<Record<string, string>>;
-  readonly errors: Readonly<Record<string, string>>;
-  readonly complaint?: Complaint | undefined;
 }
 
 interface ConfigureProps {
@@ -196,90 +189,6 @@ const RESTARTS = [
   ["always", "Start it again always"],
   ["no", "Leave it"],
 ] as const;
-
-interface FieldProps {
-  readonly form: FormState;
-  readonly name: string;
-  readonly label: string;
-  readonly help?: string;
-  readonly required?: boolean;
-}
-
-/** What ties a field to its help and its error for a screen reader. */
-function described({ form, name, help }: FieldProps) {
-  const ids = [
-    help === undefined ? "" : `${name}-help`,
-    form.errors[name] === undefined ? "" : `${name}-error`,
-  ];
-  const text = ids.filter((id) => id !== "").join(" ");
-  return {
-    id: name,
-    name,
-    ...(text === "" ? {} : { "aria-describedby": text }),
-    ...(form.errors[name] === undefined ? {} : { "aria-invalid": true as const }),
-  };
-}
-
-function Around({ form, name, help, label, children }: FieldProps & { children: ComponentChildren }) {
-  return (
-    <div class="field">
-      <label for={name}>{label}</label>
-      {children}
-      {help !== undefined && (
-        <span class="help" id={`${name}-help`}>
-          {help}
-        </span>
-      )}
-      {form.errors[name] !== undefined && (
-        <span class="error" id={`${name}-error`}>
-          {form.errors[name]}
-        </span>
-      )}
-    </div>
-  );
-}
-
-function Text(props: FieldProps) {
-  return (
-    <Around {...props}>
-      <input
-        {...described(props)}
-        type="text"
-        value={props.form.values[props.name] ?? ""}
-        required={props.required === true}
-        autocapitalize="none"
-        autocomplete="off"
-        spellcheck={false}
-      />
-    </Around>
-  );
-}
-
-function Area(props: FieldProps) {
-  return (
-    <Around {...props}>
-      <textarea {...described(props)} rows={3} spellcheck={false} autocapitalize="none">
-        {props.form.values[props.name] ?? ""}
-      </textarea>
-    </Around>
-  );
-}
-
-function Choice({ options, none, ...props }: FieldProps & { options: readonly string[]; none: string }) {
-  const chosen = props.form.values[props.name] ?? options[0] ?? "";
-  if (options.length === 0) return <Text {...props} help={none} />;
-  return (
-    <Around {...props}>
-      <select {...described(props)}>
-        {options.map((option) => (
-          <option key={option} value={option} selected={option === chosen}>
-            {option}
-          </option>
-        ))}
-      </select>
-    </Around>
-  );
-}
 
 function wants(nets: number, blocks: number): string {
   const parts = [

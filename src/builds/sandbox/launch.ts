@@ -9,14 +9,7 @@
  *   4. it goes on: bwrap makes the other namespaces and becomes the job
  *   5. what limits struck is said on standard error, which is the job's console
  */
-import {
-  closeSync,
-  existsSync,
-  readFileSync,
-  readlinkSync,
-  statfsSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, readFileSync, readlinkSync, statfsSync, writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { addProcess, groupEvents, groupFamily, makeGroup, removeGroup } from "../../linux/control-groups.ts";
 import type { ControlGroup } from "../../linux/control-groups.ts";
@@ -188,6 +181,7 @@ function report(
   }
   if (plan.disk !== "plain" && !isFull) {
     const { bavail, bsize, ffree } = statfsSync(disk);
-    if (bavail * bsize < 1024 * 1024 || ffree === 0) say(`the disk limit of ${limits.diskMb} MiB was reached`);
+    if (bavail * bsize < 1024 * 1024 || ffree === 0)
+      say(`the disk limit of ${limits.diskMb} MiB was reached`);
   }
 }

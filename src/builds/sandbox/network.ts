@@ -161,7 +161,7 @@ export async function startNetwork(pid: number, plan: NetworkPlan): Promise<void
         why: lines.join("\n").trim(),
       });
     }
-    return hasRoute(pid);
+    return hasRoute(pid) && listensOn(pid, plan.kind === "hosts" ? plan.loopbackPorts : []);
   });
 }
 
@@ -187,6 +187,18 @@ function hasRoute(pid: number): boolean {
   const routes = readFileSync(`/proc/${pid}/net/route`, "utf8").split("\n").slice(1);
   const ipv6 = readFileSync(`/proc/${pid}/net/ipv6_route`, "utf8");
   return routes.some((line) => line.split("\t")[1] === "00000000") || /^0{32} 00 .* (?!lo)\S+$/m.test(ipv6);
+}
+
+/** Whether pasta takes connections at these ports of the namespace's loopback: lines of /proc/net/tcp in state 0A. */
+function listensOn(pid: number, ports: readonly number[]): boolean {
+  const lines = readFileSync(`/proc/${pid}/net/tcp`, "utf8").split("\n");
+  return ports.every((port) => {
+    const end = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+    return lines.some((line) => {
+      const [, local = "", , state] = line.trim().split(/ +/);
+      return local.endsWith(end) && state === "0A";
+    });
+  });
 }
 
 async function waitFor(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {

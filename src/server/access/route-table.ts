@@ -174,6 +174,7 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
 
   "GET /": page("builds"),
   "GET /all-builds": page("builds"),
+  "GET /builds/queue": page("builds"),
   "GET /failed-builds": page("builds"),
   "GET /hash": page("builds"),
   "GET /search": page("builds"),

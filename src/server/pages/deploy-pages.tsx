@@ -1,6 +1,6 @@
 /** From a file to a running unikernel, without and with scripts. */
 import { Elysia, t } from "elysia";
-import type { FormState } from "../../../web/pages/deploy.tsx";
+import type { FormState } from "../../../web/components/form.tsx";
 import { ConfigurePage, UploadPage } from "../../../web/pages/deploy.tsx";
 import { pathOf } from "../../../web/pages/unikernels.tsx";
 import type { ImageView, Sha256 as Sha256Type } from "../../orchestrator/api.ts";

@@ -3,6 +3,7 @@ import type { JobDefinition, JobName, Outcome, Platform, Refusal, Run } from "..
 import { sayRecurrence } from "../../builds/schedule/recurrence.ts";
 import { readJobName, readPlatform } from "../../builds/schedule/settings.ts";
 import type { BuildService } from "../../builds/service.ts";
+import { visitOf } from "../access/visit.ts";
 import { HttpError, notFound } from "../http/http-error.ts";
 
 const STATUS: Record<Refusal["code"], number> = {
@@ -45,6 +46,14 @@ export function runIn(service: BuildService, text: string): Run {
 /** A run as programs see it. */
 export function runJson(run: Run) {
   return { ...run, name: `${run.job}:${run.number}` };
+}
+
+/** The same for whoever asks: people and workers are not named to strangers. */
+export function runSeenBy(request: Request, run: Run) {
+  const shown = runJson(run);
+  return visitOf(request).principal.kind === "anonymous"
+    ? { ...shown, reason: "", worker: null, abortedBy: null }
+    : shown;
 }
 
 /** A job as programs see it. */

@@ -1,29 +1,29 @@
 /** Queues, one a platform. */
 import { Elysia, t } from "elysia";
 import type { ServerContext } from "../context.ts";
-import { given, platformIn, runJson } from "./build-answers.ts";
+import { given, platformIn, runSeenBy } from "./build-answers.ts";
 
 const tags = ["runs"];
 const OnePlatform = t.Object({ platform: t.String({ maxLength: 128 }) });
 
 export function queueRoutes({ buildService: service }: ServerContext) {
-  const queues = () => ({
-    running: service.runs({ limit: 1000, states: ["running"] }).map(runJson),
+  const queues = (request: Request) => ({
+    running: service.runs({ limit: 1000, states: ["running"] }).map((run) => runSeenBy(request, run)),
     queues: service.platforms().map((platform) => ({
       platform: platform as string,
-      runs: service.queue(platform).map(runJson),
+      runs: service.queue(platform).map((run) => runSeenBy(request, run)),
     })),
     dropped: service.droppedPlatforms() as readonly string[],
   });
   return new Elysia({ name: "queue", prefix: "/api/v1" })
-    .get("/queue", queues, {
+    .get("/queue", ({ request }) => queues(request), {
       detail: { tags, summary: "What runs, and what waits on each platform, in order" },
     })
     .post(
       "/queue/:platform/drop",
-      ({ params }) => {
+      ({ request, params }) => {
         given(service.dispatch({ kind: "drop", platform: platformIn(params.platform), mayBeNew: true }));
-        return queues();
+        return queues(request);
       },
       {
         params: OnePlatform,
@@ -36,9 +36,9 @@ export function queueRoutes({ buildService: service }: ServerContext) {
     )
     .post(
       "/queue/:platform/undrop",
-      ({ params }) => {
+      ({ request, params }) => {
         given(service.dispatch({ kind: "undrop", platform: platformIn(params.platform) }));
-        return queues();
+        return queues(request);
       },
       { params: OnePlatform, detail: { tags, summary: "Take a platform up again" } },
     );

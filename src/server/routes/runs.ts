@@ -4,7 +4,7 @@ import type { ConsoleLine, RunState } from "../../builds/api.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
 import { eventStream, resumePoint } from "../http/event-stream.ts";
-import { given, jobNameIn, runIn, runJson } from "./build-answers.ts";
+import { given, jobNameIn, runIn, runJson, runSeenBy } from "./build-answers.ts";
 import { storedLines } from "./run-console.ts";
 
 const tags = ["runs"];
@@ -29,10 +29,10 @@ export function runRoutes(context: ServerContext) {
   return new Elysia({ name: "runs", prefix: "/api/v1" })
     .get(
       "/runs",
-      ({ query: { job, state, limit = 100 } }) => {
+      ({ request, query: { job, state, limit = 100 } }) => {
         const states: readonly RunState[] | undefined = state === undefined ? undefined : [state];
         const wanted = { limit, states, job: job === undefined ? undefined : jobNameIn(job) };
-        return { runs: service.runs(wanted).map(runJson) };
+        return { runs: service.runs(wanted).map((run) => runSeenBy(request, run)) };
       },
       {
         query: t.Object({
@@ -43,7 +43,7 @@ export function runRoutes(context: ServerContext) {
         detail: { tags, summary: "What runs, what waits, and what ended, newest first" },
       },
     )
-    .get("/runs/:run", ({ params }) => runJson(runIn(service, params.run)), {
+    .get("/runs/:run", ({ request, params }) => runSeenBy(request, runIn(service, params.run)), {
       params: OneRun,
       detail: { tags, summary: "One run" },
     })
@@ -80,7 +80,7 @@ export function runRoutes(context: ServerContext) {
     )
     .get(
       "/runs/:run/console",
-      async ({ params, query }) => {
+      async ({ request, params, query }) => {
         const run = runIn(service, params.run);
         const from = Number(query.from ?? 0);
         const live = service.lines(run.id, from);
@@ -88,7 +88,7 @@ export function runRoutes(context: ServerContext) {
         return {
           lines: lines.map(lineJson),
           next: lines.length === 0 ? from : lines.at(-1)!.index + 1,
-          run: runJson(run),
+          run: runSeenBy(request, run),
         };
       },
       {
@@ -104,10 +104,15 @@ export function runRoutes(context: ServerContext) {
         const last = resumePoint(request, undefined);
         const from = last === undefined ? Number(query.from ?? 0) : last + 1;
         const abort = new AbortController();
-        return eventStream(visitOf(request), watch(context, run.id, from, abort.signal), (event) => event, {
-          abort,
-          stopping,
-        });
+        return eventStream(
+          visitOf(request),
+          watch(context, request, run.id, from, abort.signal),
+          (event) => event,
+          {
+            abort,
+            stopping,
+          },
+        );
       },
       {
         params: OneRun,
@@ -124,6 +129,7 @@ export function runRoutes(context: ServerContext) {
 
 async function* watch(
   context: ServerContext,
+  request: Request,
   id: ReturnType<typeof runIn>["id"],
   from: number,
   signal: AbortSignal,
@@ -140,5 +146,5 @@ async function* watch(
   if (run === undefined || (run.state !== "finished" && run.state !== "aborted")) return;
   // The build has the console of a run that ended long ago.
   if (next < run.lines) for (const line of await storedLines(context, run, next)) yield asEvent(line);
-  yield { event: "end", data: runJson(run) };
+  yield { event: "end", data: runSeenBy(request, run) };
 }
