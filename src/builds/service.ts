@@ -13,6 +13,7 @@ import { done, refuse, sayResult } from "./api.ts";
 import { readLines } from "./runs/console.ts";
 import { WorkerDesk } from "./runs/desk.ts";
 import { dropConsoles, endOfLines } from "./runs/keep.ts";
+import { nameOf } from "./runs/name.ts";
 import { RunLedger } from "./runs/ledger.ts";
 import { step } from "./runs/life.ts";
 import {
@@ -316,9 +317,4 @@ export class BuildService implements AsyncDisposable {
     clearTimeout(this.#timer);
     await this.#ledger.close();
   }
-}
-
-/** hello:12 */
-export function nameOf({ job, number }: Pick<Run, "job" | "number">): string {
-  return `${job}:${number}`;
 }

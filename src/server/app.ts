@@ -12,6 +12,8 @@ import type { ServerContext } from "./context.ts";
 import { buildPages } from "./pages/build-pages.tsx";
 import { deployPages } from "./pages/deploy-pages.tsx";
 import { gatePages } from "./pages/gate-pages.tsx";
+import { jobSettingsPages } from "./pages/job-settings-pages.tsx";
+import { queuePages } from "./pages/queue-pages.tsx";
 import { unikernelPages } from "./pages/unikernel-pages.tsx";
 import { refuse } from "./refuse.ts";
 import { accountRoutes } from "./routes/account.ts";
@@ -23,7 +25,6 @@ import { importRoutes } from "./routes/imports.ts";
 import { jobScheduleRoutes } from "./routes/jobs-schedule.ts";
 import { liveRoutes } from "./routes/live.ts";
 import { metricRoutes } from "./routes/metrics.ts";
-import { queuePages } from "./pages/queue-page.tsx";
 import { queueRoutes } from "./routes/queue.ts";
 import { type ApiDocument, describeApi, referenceRoutes } from "./routes/reference.ts";
 import { runRoutes } from "./routes/runs.ts";
@@ -67,8 +68,9 @@ function otherRoutes(context: ServerContext, limits: Limits, document: () => Api
     .use(gatePages(context, limits))
     .use(unikernelPages(context, document))
     .use(deployPages(context))
-    .use(queuePages(context))
     .use(buildPages(context))
+    .use(queuePages(context))
+    .use(jobSettingsPages(context))
     .use(fileRoutes(context))
     .use(visualisationRoutes(context))
     .use(uploadRoutes(context))

@@ -77,7 +77,11 @@ export function Area({ rows = 3, ...props }: FieldProps & { rows?: number }) {
   );
 }
 
-export function Choice({ options, none, ...props }: FieldProps & { options: readonly string[]; none: string }) {
+export function Choice({
+  options,
+  none,
+  ...props
+}: FieldProps & { options: readonly string[]; none: string }) {
   const chosen = props.form.values[props.name] ?? options[0] ?? "";
   if (options.length === 0) return <Text {...props} help={none} />;
   return (
@@ -92,4 +96,3 @@ export function Choice({ options, none, ...props }: FieldProps & { options: read
     </Around>
   );
 }
-

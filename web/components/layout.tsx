@@ -27,12 +27,13 @@ interface PageProps {
 const NAVIGATION: readonly (readonly [path: string, word: string, icon: IconName])[] = [
   ["/", "Home", "home"],
   ["/all-builds", "Builds", "layers"],
+  ["/queue", "Queue", "queue"],
   ["/unikernels", "Unikernels", "boxes"],
   ["/deploy", "Deploy", "upload"],
   ["/reference", "API reference", "book"],
 ];
 
-const BUILDS = /^\/(?:all-builds|builds|failed-builds|search|compare|job)(?:\/|$)/;
+const BUILDS = /^\/(?:all-builds|failed-builds|search|compare|job)(?:\/|$)/;
 
 function Document({ page, title, children }: PageProps) {
   const { theme, assets } = page;
@@ -149,12 +150,13 @@ function ThemeSwitch({ page }: { page: PageContext }) {
 /** Strangers see builds only; the other entries would lead them to signing in. */
 function isFor({ user }: PageContext, path: string): boolean {
   if (path === "/deploy") return user?.mayWrite === true;
-  return user !== undefined || path === "/all-builds" || path === "/reference";
+  return user !== undefined || path === "/all-builds" || path === "/queue" || path === "/reference";
 }
 
 function isHere({ path, user }: PageContext, entry: string): boolean {
   // Strangers' start is the list of builds.
   if (entry === "/all-builds") return BUILDS.test(path) || (path === "/" && user === undefined);
+  if (entry === "/queue") return /^\/(?:queue|runs|jobs)(?:\/|$)/.test(path);
   return entry === "/" ? path === "/" : path === entry || path.startsWith(`${entry}/`);
 }
 

@@ -11,6 +11,7 @@ const ISLANDS: Readonly<Record<string, () => Promise<{ readonly mount: Island }>
   copy: () => import("./copy.ts"),
   "dependency-graph": () => import("./dependency-graph.ts"),
   refresh: () => import("./refresh.ts"),
+  "run-console": () => import("./run-console.ts"),
   setup: () => import("./setup.ts"),
   theme: () => import("./theme.ts"),
   treemap: () => import("./treemap.ts"),

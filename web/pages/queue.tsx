@@ -1,4 +1,5 @@
 /** Jobs at work: what runs, what waits, what is due next, and who builds. */
+import type { ComponentChildren } from "preact";
 import type { JobDefinition, JobName, Platform, Run, WorkerView } from "../../src/builds/api.ts";
 import { nameOf } from "../../src/builds/runs/name.ts";
 import { sayRecurrence } from "../../src/builds/schedule/recurrence.ts";
@@ -6,8 +7,7 @@ import { jobPath } from "../../src/server/builds/paths.ts";
 import { jobSettingsPath, runPath } from "../../src/server/builds/run-paths.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
-import type { TailLine } from "./console-text.tsx";
-import { Lines } from "./console-text.tsx";
+import { Lines, type TailLine } from "./console-text.tsx";
 import { Act, type MayDo } from "./run-parts.tsx";
 
 export interface QueueProps {
@@ -70,7 +70,7 @@ export function QueuePage(props: QueueProps) {
   );
 }
 
-function Tile({ name, children }: { name: string; children: preact.ComponentChildren }) {
+function Tile({ name, children }: { name: string; children: ComponentChildren }) {
   return (
     <div class="tile">
       <dt>{name}</dt>
@@ -123,7 +123,11 @@ function Running({ page, running, may }: QueueProps) {
               />
             )}
           </div>
-          <pre class="console build-console last-words" role="group" aria-label={`Last lines of ${nameOf(run)}`}>
+          <pre
+            class="console build-console last-words"
+            role="group"
+            aria-label={`Last lines of ${nameOf(run)}`}
+          >
             {lines.length === 0 ? (
               <span class="line empty">Nothing was written yet.</span>
             ) : (
@@ -179,7 +183,9 @@ function Waiting({ page, queues, dropped, manned, may }: QueueProps) {
       {busy.length === 0 && <p class="padded muted">Nothing waits.</p>}
       {(idle.length > 0 || dropped.length > 0) && (
         <p class="padded small muted">
-          {idle.length > 0 && busy.length > 0 && `Empty: ${idle.map(({ platform }) => platform).join(", ")}. `}
+          {idle.length > 0 &&
+            busy.length > 0 &&
+            `Empty: ${idle.map(({ platform }) => platform).join(", ")}. `}
           {dropped.length > 0 && `Given up: ${dropped.join(", ")}.`}
         </p>
       )}

@@ -64,7 +64,9 @@ export function RunPage(props: RunPageProps) {
             </a>
           </div>
         </div>
-        {first > 1 && <p class="small muted cut">The last {lines.length} lines; the first ones are left out.</p>}
+        {first > 1 && (
+          <p class="small muted cut">The last {lines.length} lines; the first ones are left out.</p>
+        )}
         <pre
           class="console build-console run-console"
           tabindex={0}
@@ -79,7 +81,9 @@ export function RunPage(props: RunPageProps) {
               })}
         >
           {lines.length === 0 ? (
-            <span class="line empty">{isOver(run) ? "Nothing was written." : "Nothing was written yet."}</span>
+            <span class="line empty">
+              {isOver(run) ? "Nothing was written." : "Nothing was written yet."}
+            </span>
           ) : (
             <Lines lines={lines} />
           )}
@@ -112,7 +116,12 @@ function Head({ page, run, build, before, may }: RunPageProps) {
             </a>
           )}
           {may.operate && isOver(run) && (
-            <Act path={`/jobs/${encodeURIComponent(run.job)}/start`} word="Start again" label={`Start ${run.job} again`} back="" />
+            <Act
+              path={`/jobs/${encodeURIComponent(run.job)}/start`}
+              word="Start again"
+              label={`Start ${run.job} again`}
+              back=""
+            />
           )}
           {may.administer && run.state === "queued" && (before ?? 0) > 0 && (
             <Act
@@ -167,8 +176,7 @@ function Facts({ page, run, before }: Pick<RunPageProps, "page" | "run" | "befor
           <>
             <dt>Began</dt>
             <dd>
-              <Ago at={run.startedAt} page={page} />{" "}
-              <span class="muted small">{moment(run.startedAt)}</span>
+              <Ago at={run.startedAt} page={page} /> <span class="muted small">{moment(run.startedAt)}</span>
             </dd>
           </>
         )}
@@ -227,7 +235,12 @@ export function RunConsolePage({ page, run, lines, further }: RunConsoleProps) {
         <h1>Console</h1>
         <RunBadge run={run} />
       </div>
-      <pre class="console tall build-console" tabindex={0} role="group" aria-label={`Console of ${nameOf(run)}`}>
+      <pre
+        class="console tall build-console"
+        tabindex={0}
+        role="group"
+        aria-label={`Console of ${nameOf(run)}`}
+      >
         {lines.length === 0 ? (
           <span class="line empty">There are no lines here.</span>
         ) : (
@@ -241,7 +254,10 @@ export function RunConsolePage({ page, run, lines, further }: RunConsoleProps) {
           </a>
         )}
         {further === undefined && !isOver(run) && (
-          <a class="button" href={`${path}/console?from=${lines[0] === undefined ? 0 : lines[0].number! - 1}`}>
+          <a
+            class="button"
+            href={`${path}/console?from=${lines[0] === undefined ? 0 : lines[0].number! - 1}`}
+          >
             Refresh
           </a>
         )}

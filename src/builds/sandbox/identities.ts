@@ -36,15 +36,17 @@ export function identities(): Identities {
   if (uid === 0) return { isRoot: true, base: ROOT_BASE, under: [] };
   needProgram("newuidmap");
   const user = userName(uid);
-  for (const file of ["/etc/subuid", "/etc/subgid"]) {
-    if (subordinateRange(readSmallFile(file) ?? "", user, uid) !== undefined) continue;
+  const [users, groups] = ["/etc/subuid", "/etc/subgid"].map((file) => {
+    const start = subordinateRange(readSmallFile(file) ?? "", user, uid);
+    if (start !== undefined) return start;
     throw new SandboxError("no-sandbox", `${user} has no range of ${RANGE} users in ${file}`, {
       why: "a job in a sandbox has users of its own",
       hint: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
     });
-  }
+  });
   // User 0 of that namespace is this user, 1 is the first of the range.
-  const under = [needProgram("unshare"), "--user", "--map-root-user", "--map-auto", "--"];
+  const maps = [`--map-users=${users},1,${RANGE}`, `--map-groups=${groups},1,${RANGE}`];
+  const under = [needProgram("unshare"), "--user", "--map-root-user", ...maps, "--"];
   return { isRoot: false, base: 1, under };
 }
 

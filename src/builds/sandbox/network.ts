@@ -172,7 +172,11 @@ async function openTunDevice(): Promise<void> {
   if (isOpen || !existsSync("/dev/net")) return;
   mount("tmpfs", "/dev/net", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k");
   const { status, stderr } = await call(["mknod", "--mode=666", "/dev/net/tun", "c", "10", "200"]);
-  if (status !== 0) throw new SandboxError("failed", "/dev/net/tun can't be made", { why: stderr.trim() });
+  if (status === 0) return;
+  throw new SandboxError("no-sandbox", "this user may not open /dev/net/tun", {
+    why: stderr.trim(),
+    hint: "sudo chmod 666 /dev/net/tun, as most systems have it; or a job without a network",
+  });
 }
 
 async function nft(argv: readonly string[], rules: string): Promise<void> {
