@@ -3,7 +3,7 @@
  * closes it here; its native binding alone works, also inside the compiled executable, where the literal path below
  * makes it a part of the file.
  */
-import { closeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { RoburError } from "../lib/errors.ts";
 
 interface Native {
@@ -20,6 +20,7 @@ interface Native {
     helper: string,
     onExit: (code: number, signal: number) => void,
   ): { readonly fd: number; readonly pid: number };
+  resize(fd: number, columns: number, rows: number, width: number, height: number): void;
 }
 
 export interface SpawnOptions {
@@ -40,6 +41,9 @@ export interface Pty {
   /** What is written to the terminal, until nobody has it open any more. Read once. */
   readonly output: AsyncIterable<Uint8Array>;
   readonly exited: Promise<Exit>;
+  /** Types: resolves when the terminal has taken it all, or is closed. */
+  write(bytes: Uint8Array): Promise<void>;
+  resize(cols: number, rows: number): void;
   /** Closes the terminal; who still has it gets SIGHUP. */
   close(): void;
 }
@@ -66,15 +70,40 @@ export function spawn(file: string, args: readonly string[], options: SpawnOptio
       ...([file, args, environment, cwd, cols, rows] as const),
       ...([-1, -1, true, "", onExit] as const),
     );
-    let isOpen = true;
+    const state = { isOpen: true };
     const close = () => {
-      if (isOpen) closeSync(fd);
-      isOpen = false;
+      if (state.isOpen) closeSync(fd);
+      state.isOpen = false;
     };
-    return { pid, output: read(fd), exited, close };
+    const write = async (bytes: Uint8Array) => {
+      for (let at = 0; at < bytes.length && state.isOpen;) {
+        const count = writeSome(fd, bytes.subarray(at));
+        if (count === 0) await Bun.sleep(FULL_PAUSE_MS);
+        at += count;
+      }
+    };
+    const resize = (columns: number, lines: number) => {
+      if (state.isOpen) load().resize(fd, columns, lines, 0, 0);
+    };
+    return { pid, output: read(fd), exited, write, resize, close };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new PtyError("pty-failed", "a job can't be given a terminal", { why, cause: error });
+  }
+}
+
+/** A program that doesn't read leaves a terminal's 4 KiB full; the runtime can't wait for room on a descriptor. */
+const FULL_PAUSE_MS = 10;
+
+/** How many bytes the terminal took; all of them where nobody is there to read them. */
+function writeSome(fd: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EAGAIN") return 0;
+    if (code === "EIO") return bytes.length;
+    throw error;
   }
 }
 

@@ -14,7 +14,7 @@ import { readLines } from "./runs/console.ts";
 import { WorkerDesk } from "./runs/desk.ts";
 import { dropConsoles, endOfLines } from "./runs/keep.ts";
 import { nameOf } from "./runs/name.ts";
-import { RunLedger } from "./runs/ledger.ts";
+import { type OnKept, RunLedger } from "./runs/ledger.ts";
 import { step } from "./runs/life.ts";
 import {
   type Attempt,
@@ -46,6 +46,8 @@ export interface BuildServiceOptions {
   readonly report: (text: string) => void;
   /** A run ended. */
   readonly onEnd?: (run: Run) => void;
+  /** An attempt became a build with files. */
+  readonly onKept?: OnKept;
   /** There is something to do, or to be done later. */
   readonly onWork?: () => void;
 }
@@ -84,8 +86,8 @@ export class BuildService implements AsyncDisposable {
     this.#now = options.now ?? Date.now;
     this.#random = options.random ?? Math.random;
     this.#lostAfterMs = options.lostAfterMs ?? LOST_AFTER_MS;
-    const { db, builds, report, onEnd, templates } = options;
-    this.#ledger = new RunLedger({ db, builds, report, onEnd, now: this.#now, random: this.#random });
+    const { db, builds, report, onEnd, onKept, templates } = options;
+    this.#ledger = new RunLedger({ db, builds, report, onEnd, onKept, now: this.#now, random: this.#random });
     const dispatch = (event: ScheduleEvent) => this.dispatch(event);
     this.desk = new WorkerDesk({ ledger: this.#ledger, templates, dispatch });
     for (const attempt of openAttempts(this.#db)) {

@@ -1,10 +1,11 @@
 /** `robur build`: single builds. Each set of verbs has a file of its own, and its work is loaded when it is used. */
 import { UsageError } from "../lib/errors.ts";
 import { runBuildVerbs } from "./build-run.ts";
+import { shellVerb } from "./build-shell-verb.ts";
 import { storedBuildVerbs } from "./build-stored.ts";
 import { type ClientArgv, clientParser, parseClient } from "./client/parser.ts";
 
-const VERBS: readonly ((parser: ClientArgv) => ClientArgv)[] = [storedBuildVerbs, runBuildVerbs];
+const VERBS: readonly ((parser: ClientArgv) => ClientArgv)[] = [storedBuildVerbs, runBuildVerbs, shellVerb];
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {

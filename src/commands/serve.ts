@@ -46,6 +46,13 @@ export async function main(argv: readonly string[]): Promise<void> {
         requiresArg: true,
         describe: "what they build for (default: this machine's, like debian-12)",
       })
+      .option("keep-failed", {
+        type: "number",
+        default: 24,
+        requiresArg: true,
+        describe:
+          "hours for which the sandbox of a job's newest failed build stays for a shell; 0: not at all",
+      })
       .option("unsafe-no-sandbox", {
         type: "boolean",
         default: false,
@@ -96,6 +103,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     builds: {
       workers: readWorkers(flags.workers),
       platforms: flags.workerPlatform ?? [],
+      keepFailedHours: readHours(flags.keepFailed),
       unsafeNoSandbox: flags.unsafeNoSandbox,
       builderListen: builderListen === "off" ? undefined : parseListen(builderListen),
       templateDirectory: flags.builderConfig,
@@ -114,6 +122,12 @@ export async function main(argv: readonly string[]): Promise<void> {
 /** Whoever reaches that port has scripts executed: without sandboxes it is opened only by who says so. */
 function builderAddress(given: string | undefined, isUnsafe: boolean): string {
   return given ?? (isUnsafe ? "off" : "127.0.0.1:1234");
+}
+
+/** Throws UsageError. */
+function readHours(hours: number): number {
+  if (hours >= 0 && hours <= 10_000) return hours;
+  throw new UsageError(`--keep-failed ${hours}: a number of hours`, { hint: "--keep-failed 24" });
 }
 
 /** Throws UsageError. */

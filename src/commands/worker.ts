@@ -46,6 +46,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       default: false,
       describe: "run jobs as this user, with nothing between them and this machine",
     })
+    .option("keep-failed", {
+      type: "number",
+      default: 24,
+      requiresArg: true,
+      describe: "hours for which the sandbox of a job's newest failed build stays for a shell; 0: not at all",
+    })
     .option("data-dir", { type: "string", requiresArg: true, describe: "where sandboxes are made" })
     .option("slot", { type: "number", hidden: true, describe: "which of a server's own workers" })
     .example("robur worker --platform debian-12", "another one beside the server's own")
@@ -83,8 +89,22 @@ export async function main(argv: readonly string[]): Promise<void> {
   ]);
   const name = flags.slot === undefined ? workerName(flags.name) : localWorkerName(flags.slot, process.pid);
   if (flags.slot !== undefined) await holdSlot(directory, flags.slot, stop);
-  await work({ ...common, onPreparing, name, platforms, link: new ServerLink(addressOf(flags.host)) });
+  const keepFailedMs = readKeepFailed(flags.keepFailed);
+  await work({
+    ...common,
+    keepFailedMs,
+    onPreparing,
+    name,
+    platforms,
+    link: new ServerLink(addressOf(flags.host)),
+  });
   process.exit(0);
+}
+
+/** In milliseconds. Throws UsageError. */
+function readKeepFailed(hours: number): number {
+  if (hours >= 0 && hours <= 10_000) return Math.round(hours * 3_600_000);
+  throw new UsageError(`--keep-failed ${hours}: a number of hours`, { hint: "--keep-failed 24" });
 }
 
 function platformsOf(given: readonly string[] | undefined): string[] {

@@ -28,6 +28,7 @@ import { metricRoutes } from "./routes/metrics.ts";
 import { queueRoutes } from "./routes/queue.ts";
 import { type ApiDocument, describeApi, referenceRoutes } from "./routes/reference.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { shellRoutes } from "./routes/shell.ts";
 import { remoteRoutes } from "./routes/remotes.ts";
 import { storeRoutes } from "./routes/store.ts";
 import { healthRoutes, systemRoutes } from "./routes/system.ts";
@@ -92,6 +93,7 @@ function apiRoutes(context: ServerContext, limits: Limits) {
     .use(runRoutes(context))
     .use(queueRoutes(context))
     .use(workerRoutes(context))
+    .use(shellRoutes(context))
     .use(hookRoutes(context))
     .use(importRoutes(context))
     .use(remoteRoutes(context))

@@ -62,10 +62,24 @@ function asGet(request: Request): Request {
   return new Request(request.url, { headers });
 }
 
+/** A body that isn't there would be announced as 0 bytes: the length is that of a GET, or left open (RFC 9110 8.6). */
 async function withoutBody(response: Response): Promise<Response> {
-  await response.body?.cancel();
-  const { status, headers } = response;
+  const { status, body } = response;
+  const headers = new Headers(response.headers);
+  if (body !== null && !headers.has("content-length")) {
+    if (isWhole(headers.get("content-type"))) {
+      headers.set("content-length", String((await response.arrayBuffer()).byteLength));
+    } else {
+      headers.set("transfer-encoding", "chunked");
+    }
+  }
+  if (body?.locked === false) await body.cancel();
   return new Response(null, { status, headers });
+}
+
+/** Pages and JSON are never streamed. */
+function isWhole(type: string | null): boolean {
+  return type !== null && /^(text\/html|application\/json)\b/.test(type);
 }
 
 /** What was done is done, and its answer is due: an outcome that can't be written goes to the log only. */

@@ -4,14 +4,16 @@ import { dirname } from "node:path";
 import { RoburError } from "../lib/errors.ts";
 import { readSmallFile } from "../linux/libc.ts";
 import type { Listen } from "./addresses.ts";
+import type { Peer } from "./access/visit.ts";
 import type { Door } from "./front-door.ts";
 import { UPLOAD_LIMIT } from "./http/limit-body.ts";
+import { type SocketHandlers, WEB_SOCKETS } from "./http/web-socket.ts";
 
 export type ListenErrorCode = "address-in-use" | "not-permitted" | "bad-address";
 
 export class ListenError extends RoburError<ListenErrorCode> {}
 
-type Server = Bun.Server<undefined>;
+type Server = Bun.Server<SocketHandlers>;
 
 const COMMON = {
   // Above the limit that is told in words; this one only cuts off.
@@ -29,12 +31,11 @@ export function listenTcp({ host, port }: Listen, door: Door): Server {
       ...COMMON,
       hostname: host,
       port,
-      fetch: (request, server) =>
-        door(request, {
-          via: "tcp",
-          address: server.requestIP(request)?.address ?? "",
-          keepOpen: () => server.timeout(request, 0),
-        }),
+      websocket: WEB_SOCKETS,
+      fetch: (request, server) => {
+        const address = server.requestIP(request)?.address ?? "";
+        return answer(door, request, server, { via: "tcp", address });
+      },
     });
   } catch (error) {
     throw explain(error, `${host}:${port}`);
@@ -52,8 +53,8 @@ export async function listenUnix(path: string, door: Door): Promise<Server> {
     const server = Bun.serve({
       ...(COMMON as Omit<typeof COMMON, "idleTimeout" | "reusePort">),
       unix: path,
-      fetch: (request, server) =>
-        door(request, { via: "socket", address: "", keepOpen: () => server.timeout(request, 0) }),
+      websocket: WEB_SOCKETS,
+      fetch: (request, server) => answer(door, request, server, { via: "socket", address: "" }),
     });
     chmodSync(path, 0o660);
     giveToGroup(path);
@@ -63,6 +64,22 @@ export async function listenUnix(path: string, door: Door): Promise<Server> {
   } finally {
     process.umask(mask);
   }
+}
+
+/** Through the door; what became a WebSocket gets no further answer. */
+async function answer(
+  door: Door,
+  request: Request,
+  server: Server,
+  from: Pick<Peer, "via" | "address">,
+): Promise<Response | undefined> {
+  let isUpgraded = false;
+  const response = await door(request, {
+    ...from,
+    keepOpen: () => server.timeout(request, 0),
+    upgrade: (data) => (isUpgraded = server.upgrade(request, { data })),
+  });
+  return isUpgraded ? undefined : response;
 }
 
 /** A socket that nobody listens on is what a server left behind that was killed. Throws ListenError. */

@@ -1,5 +1,6 @@
 /** Builds as a part of the server: the service, this machine's workers, and builder's own protocol. */
 import type { Database } from "bun:sqlite";
+import { attestBuild } from "../builds/attestations/attest.ts";
 import { LocalWorkers } from "../builds/local-workers.ts";
 import { type BuildService, openBuildService } from "../builds/service.ts";
 import { defaultTemplate } from "../builds/orb/template.ts";
@@ -29,6 +30,8 @@ export interface BuildSettings {
   /** What they build for; empty: what this machine is. */
   readonly platforms: readonly string[];
   readonly unsafeNoSandbox: boolean;
+  /** For so long the sandbox of a job's newest failed build stays for a shell; 0: not at all. */
+  readonly keepFailedHours: number;
   /** Where builder's workers and clients come; undefined: nowhere. */
   readonly builderListen: { readonly host: string; readonly port: number } | undefined;
   /** Where orb's templates are. */
@@ -41,6 +44,7 @@ export const DEFAULT_BUILD_SETTINGS: BuildSettings = {
   workers: 0,
   platforms: [],
   unsafeNoSandbox: false,
+  keepFailedHours: 24,
   builderListen: undefined,
   templateDirectory: "/etc/builder",
   lostAfterMs: 30_000,
@@ -64,12 +68,30 @@ export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
     onWork: () => hasBegun && workers.start(),
     onEnd: ({ job, number, outcome }) =>
       log("info", "build ended", { run: `${job}:${number}`, outcome: outcome ?? "" }),
+    onKept: async (attempt, sandbox) => {
+      const build = builds.build(attempt.uuid);
+      if (build === undefined) return;
+      const { assignment, run } = attempt;
+      const work = service.job(assignment.job)?.work;
+      const how = {
+        ...{
+          timeoutMs: assignment.timeoutMs,
+          limits: assignment.limits,
+          network: assignment.network,
+          sandbox,
+        },
+        opamPackage: work?.kind === "orb" ? work.opamPackage : undefined,
+        reason: service.run(run)?.reason ?? "",
+      };
+      await attestBuild({ db, builds, contents }, build, how, Date.now());
+    },
   });
   const workers = new LocalWorkers({
     count: socket === undefined ? 0 : settings.workers,
     args: [
       ...["--host", `unix://${socket}`, "--data-dir", options.dataDirectory],
       ...settings.platforms.flatMap((platform) => ["--platform", platform]),
+      ...["--keep-failed", String(settings.keepFailedHours)],
       ...(settings.unsafeNoSandbox ? ["--unsafe-no-sandbox"] : []),
     ],
     environment: options.environment,

@@ -134,6 +134,8 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "POST /api/v1/queue/:platform/undrop": "admin",
   "GET /api/v1/workers": "read",
   "GET /queue": "builds",
+  "GET /api/v1/builds/:build/sandbox": "admin",
+  "GET /api/v1/builds/:build/shell": "admin",
   "GET /runs/:run": "builds",
   "GET /runs/:run/console": "builds",
   "POST /runs/:run/abort": "admin",

@@ -107,7 +107,7 @@ function Running({ page, running, may }: QueueProps) {
                 </span>{" "}
                 {run.startedAt !== null && (
                   <>
-                    since <Ago at={run.startedAt} page={page} />
+                    began <Ago at={run.startedAt} page={page} />
                   </>
                 )}
                 {page.user !== undefined && run.worker !== null && <>, by {run.worker}</>}
@@ -217,7 +217,7 @@ function WaitingRow({ page, run, place, may }: RowProps) {
           </span>
         )}
       </td>
-      <td class="small muted">
+      <td class="small muted queued">
         <Ago at={run.queuedAt} page={page} />
       </td>
       <td class="end">
@@ -326,7 +326,7 @@ export function JobActions({ name, isEnabled, page, may }: JobActionsProps) {
           <Act
             path={`${path}/enabled`}
             word={isEnabled ? "Switch off" : "Switch on"}
-            label={`Switch ${name} ${isEnabled ? "off" : "on"}`}
+            label={`${isEnabled ? "Switch off" : "Switch on"} ${name}`}
             back={page.path}
             fields={{ enabled: isEnabled ? "no" : "yes" }}
           />

@@ -153,8 +153,12 @@ function Facts({ page, run, before }: Pick<RunPageProps, "page" | "run" | "befor
   return (
     <section class="card run-facts" aria-label="Facts">
       <dl class="facts">
-        <dt>Why</dt>
-        <dd>{run.reason}</dd>
+        {run.reason !== "" && (
+          <>
+            <dt>Why</dt>
+            <dd>{run.reason}</dd>
+          </>
+        )}
         <dt>Queued</dt>
         <dd>
           <Ago at={run.queuedAt} page={page} /> <span class="muted small">{moment(run.queuedAt)}</span>
@@ -201,7 +205,7 @@ function Facts({ page, run, before }: Pick<RunPageProps, "page" | "run" | "befor
         {run.abortedBy !== null && (
           <>
             <dt>Aborted by</dt>
-            <dd>{page.user === undefined ? "an administrator" : run.abortedBy}</dd>
+            <dd>{run.abortedBy}</dd>
           </>
         )}
         {page.user !== undefined && run.worker !== null && (

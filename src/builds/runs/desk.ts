@@ -16,6 +16,7 @@ import type {
 } from "../api.ts";
 import { done, sayResult } from "../api.ts";
 import type { ScheduleEvent } from "../schedule/decide.ts";
+import type { SandboxOrigin } from "../sandbox/api.ts";
 import { QUERIES, factsOf } from "../schedule/records.ts";
 import { type ScriptSource, scriptFor } from "../templates.ts";
 import { type SentLine, appendLines } from "./console.ts";
@@ -237,6 +238,7 @@ export class WorkerDesk {
     uuid: BuildId,
     result: BuildResult,
     files: readonly CollectedFile[],
+    sandbox?: SandboxOrigin,
   ): Promise<Outcome<{ readonly build: BuildId }>> {
     const attempt = attemptByUuid(this.#ledger.db, uuid);
     if (attempt === undefined) return stale();
@@ -248,7 +250,7 @@ export class WorkerDesk {
     try {
       const said: BuildResult =
         run.abortedBy === null ? result : { kind: "message", text: `aborted by ${run.abortedBy}` };
-      const kept = await this.#ledger.keep(attempt, said, files);
+      const kept = await this.#ledger.keep(attempt, said, files, sandbox);
       if (!kept.ok) return kept;
       this.#ledger.step(attempt, { kind: "ended", outcome: sayResult(said) });
       return done({ build: uuid });

@@ -7,6 +7,7 @@ import { write } from "../../db/open.ts";
 import { errorLine } from "../../lib/errors.ts";
 import type { BuildStore } from "../../store/api.ts";
 import type { BuildId, BuildResult, Outcome, Platform, Run, RunId } from "../api.ts";
+import type { SandboxOrigin } from "../sandbox/api.ts";
 import { perform } from "../schedule/records.ts";
 import { type CollectedFile, keepAttempt } from "./keep.ts";
 import { type RunEvent, step } from "./life.ts";
@@ -21,7 +22,12 @@ export interface LedgerOptions {
   readonly report: (text: string) => void;
   /** A run ended. */
   readonly onEnd?: ((run: Run) => void) | undefined;
+  /** An attempt became a build with files. */
+  readonly onKept?: OnKept | undefined;
 }
+
+/** `sandbox`: what the worker says that it ran in. */
+export type OnKept = (attempt: Attempt, sandbox: SandboxOrigin | undefined) => Promise<void>;
 
 export class RunLedger {
   readonly db: Database;
@@ -82,10 +88,27 @@ export class RunLedger {
   }
 
   /** Makes an attempt a build. Throws StoreError. */
-  keep(attempt: Attempt, result: BuildResult, files: readonly CollectedFile[]): Promise<Outcome<BuildId>> {
-    const { db, builds } = this.#options;
+  keep(
+    attempt: Attempt,
+    result: BuildResult,
+    files: readonly CollectedFile[],
+    sandbox?: SandboxOrigin,
+  ): Promise<Outcome<BuildId>> {
+    return this.#track(this.#keep(attempt, result, files, sandbox));
+  }
+
+  async #keep(
+    attempt: Attempt,
+    result: BuildResult,
+    files: readonly CollectedFile[],
+    sandbox: SandboxOrigin | undefined,
+  ): Promise<Outcome<BuildId>> {
+    const { db, builds, onKept } = this.#options;
     const finishedAt = attempt.endedAt ?? this.now();
-    return this.#track(keepAttempt({ db, builds }, attempt, { result, files, finishedAt }));
+    const kept = await keepAttempt({ db, builds }, attempt, { result, files, finishedAt });
+    // Before the worker is told that all is well: it says so again after a crash, and the statement is made then.
+    if (kept.ok && files.length > 0) await onKept?.(attempt, sandbox);
+    return kept;
   }
 
   /** What nobody ended is kept with what there is of its console. */

@@ -49,22 +49,25 @@ export interface Sandbox extends AsyncDisposable {
   readonly origin: SandboxOrigin;
   /** Ends every process in it at once; `argv` ends then. */
   kill(): Promise<void>;
-  /** Keeps it for `robur build shell` when it is disposed of. The answer names it. */
-  keep(build: string): Promise<void>;
+  /** Keeps it for `robur build shell` when it is disposed of, in the place of an older one of the same job. */
+  keep(build: string, job?: string): Promise<void>;
+}
+
+/** What starts a shell in a kept sandbox. Disposing of it ends the shell and all that it started; the files stay. */
+export interface KeptShell extends AsyncDisposable {
+  readonly argv: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** Makes sandboxes; one a worker. */
 export interface Sandboxes {
   /** Throws SandboxError: no-sandbox, unknown-platform, no-root-file-system, disk-full, failed. */
   prepare(wish: SandboxWish): Promise<Sandbox>;
-  /** The command line and environment of a shell in a kept sandbox; undefined when there is none of that build. */
-  shell(build: string): Promise<
-    | {
-        readonly argv: readonly [string, ...string[]];
-        readonly environment: Readonly<Record<string, string>>;
-      }
-    | undefined
-  >;
+  /**
+   * A shell in the kept sandbox of a build, on a terminal of this kind; undefined when there is none. Throws
+   * SandboxError in-use: one at a time.
+   */
+  shell(build: string, terminal?: string): Promise<KeptShell | undefined>;
   /** Removes what sandboxes of dead workers left: processes, mounts, files; and kept ones older than `keptMs`. */
   sweep(keptMs: number): Promise<void>;
 }

@@ -11,6 +11,8 @@ export type SandboxErrorCode =
   | "disk-full"
   /** A host that the job may reach has no address. */
   | "unknown-host"
+  /** Somebody has a shell in it. */
+  | "in-use"
   | "failed";
 
 export class SandboxError extends RoburError<SandboxErrorCode> {}

@@ -1,11 +1,11 @@
 /** Sandboxes made with bwrap. See layout.ts for what lies where, launch.ts for how one is put together. */
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { selfCommand } from "../../lib/self.ts";
 import { detachMount } from "../../linux/mounts.ts";
 import { identify } from "../../linux/processes.ts";
-import type { Sandbox, SandboxWish, Sandboxes } from "./api.ts";
+import type { KeptShell, Sandbox, SandboxWish, Sandboxes } from "./api.ts";
 import { outerArguments, scriptCommand } from "./arguments.ts";
 import { type Identities, identities } from "./identities.ts";
 import { JOB_DIRECTORY, JOB_ENVIRONMENT, SCRIPT, type SandboxPaths, type SandboxPlan } from "./layout.ts";
@@ -15,7 +15,8 @@ import { SYSTEM_PATH, needProgram, run } from "./programs.ts";
 import { type RootFileSystem, needRoot } from "./root-file-systems.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { endSandbox, removeSandbox } from "./remains.ts";
-import { findKept, sweepSandboxes } from "./sweep.ts";
+import { findKept, lockKept, markKept, pruneKept } from "./kept.ts";
+import { sweepSandboxes } from "./sweep.ts";
 import { toolsTree } from "./tools.ts";
 import { openContainers } from "./containers.ts";
 
@@ -38,7 +39,7 @@ export function openSandboxes(options: SandboxOptions): Sandboxes {
   mkdirSync(sandboxesDirectory(dataDirectory), { recursive: true, mode: 0o755 });
   return {
     prepare: (wish) => prepare(dataDirectory, who, wish, options),
-    shell: (build) => shell(dataDirectory, who, build, options),
+    shell: (build, terminal) => shell(dataDirectory, who, { build, terminal }, options),
     sweep: (keptMs) => sweepSandboxes(dataDirectory, who, keptMs, Date.now()),
   };
 }
@@ -172,7 +173,7 @@ class PreparedSandbox implements Sandbox {
   readonly origin: Sandbox["origin"];
   readonly #paths: SandboxPaths;
   readonly #who: Identities;
-  #keptAs: string | undefined;
+  #keptAs: { readonly build: string; readonly job: string | undefined } | undefined;
 
   constructor(paths: SandboxPaths, who: Identities, root: RootFileSystem, { disk, limits }: SandboxPlan) {
     this.#paths = paths;
@@ -192,43 +193,60 @@ class PreparedSandbox implements Sandbox {
     await endSandbox(this.#paths);
   }
 
-  async keep(build: string): Promise<void> {
-    this.#keptAs = build;
+  async keep(build: string, job?: string): Promise<void> {
+    this.#keptAs = { build, job };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await endSandbox(this.#paths);
     if (this.#keptAs === undefined) return removeSandbox(this.#paths, this.#who);
     detachMount(this.#paths.disk);
-    const kept = JSON.stringify({ build: this.#keptAs, keptAt: Date.now() });
-    writeFileSync(`${this.#paths.kept}.new`, kept);
-    renameSync(`${this.#paths.kept}.new`, this.#paths.kept);
+    await markKept(this.#paths, { ...this.#keptAs, keptAt: Date.now() });
+    await pruneKept(dirname(dirname(this.#paths.home)), this.#who);
   }
 }
 
 async function shell(
   dataDirectory: string,
   who: Identities,
-  build: string,
+  { build, terminal }: { readonly build: string; readonly terminal: string | undefined },
   options: SandboxOptions,
-): ReturnType<Sandboxes["shell"]> {
+): Promise<KeptShell | undefined> {
   const paths = findKept(dataDirectory, build);
   if (paths === undefined) return undefined;
-  const plan = JSON.parse(readFileSync(paths.plan, "utf8")) as SandboxPlan;
-  const tools = toolsTree(dataDirectory, executableOf(options));
-  rmSync(join(paths.home, "tools"), { force: true });
-  if (tools !== undefined) symlinkSync(tools, join(paths.home, "tools"));
-  rmSync(paths.stop, { force: true });
-  const terminal = process.env["TERM"];
-  const forShell: SandboxPlan = {
-    ...plan,
-    hasTools: tools !== undefined,
-    disk: existsSync(paths.image) ? "image" : "plain",
-    environment: { ...plan.environment, ...(terminal === undefined ? {} : { TERM: terminal }) },
-    command: ["/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash -i; else exec sh -i; fi"],
-    isInteractive: true,
+  const lock = lockKept(paths);
+  if (lock === undefined) {
+    throw new SandboxError("in-use", `somebody has a shell in the sandbox of ${build}`, {
+      hint: "one at a time: the files are one's own there",
+    });
+  }
+  try {
+    const plan = JSON.parse(readFileSync(paths.plan, "utf8")) as SandboxPlan;
+    const tools = toolsTree(dataDirectory, executableOf(options));
+    rmSync(join(paths.home, "tools"), { force: true });
+    if (tools !== undefined) symlinkSync(tools, join(paths.home, "tools"));
+    rmSync(paths.stop, { force: true });
+    const kind = terminal ?? process.env["TERM"];
+    const forShell: SandboxPlan = {
+      ...plan,
+      hasTools: tools !== undefined,
+      disk: existsSync(paths.image) ? "image" : "plain",
+      environment: { ...plan.environment, ...(kind === undefined ? {} : { TERM: kind }) },
+      command: ["/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash -i; else exec sh -i; fi"],
+      isInteractive: true,
+    };
+    writeFileSync(`${paths.plan}.new`, JSON.stringify(forShell));
+    renameSync(`${paths.plan}.new`, paths.plan);
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+  return {
+    argv: outerCommand(paths, who),
+    environment: LAUNCHER_ENVIRONMENT,
+    async [Symbol.asyncDispose]() {
+      await endSandbox(paths);
+      lock[Symbol.dispose]();
+    },
   };
-  writeFileSync(`${paths.plan}.new`, JSON.stringify(forShell));
-  renameSync(`${paths.plan}.new`, paths.plan);
-  return { argv: outerCommand(paths, who), environment: LAUNCHER_ENVIRONMENT };
 }

@@ -1,40 +1,13 @@
 /** What sandboxes leave when their worker dies, and what is kept too long. */
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { groupFamily, groupsOf, removeGroup } from "../../linux/control-groups.ts";
 import { isAlive } from "../../linux/processes.ts";
 import type { Identities } from "./identities.ts";
-import { GROUP_FAMILY, type SandboxPaths, sandboxPaths, sandboxesDirectory } from "./layout.ts";
+import { allSandboxes, readKept, removeKept } from "./kept.ts";
+import { GROUP_FAMILY, sandboxesDirectory } from "./layout.ts";
 import { removeOldRoots } from "./root-file-systems.ts";
 import { endSandbox, readIdentity, removeSandbox, treesOf } from "./remains.ts";
 import { removeOldTools } from "./tools.ts";
-
-interface KeptRecord {
-  readonly build: string;
-  /** Milliseconds since 1970. */
-  readonly keptAt: number;
-}
-
-function readKept({ kept }: SandboxPaths): KeptRecord | undefined {
-  try {
-    return JSON.parse(readFileSync(kept, "utf8")) as KeptRecord;
-  } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-function allSandboxes(dataDirectory: string): SandboxPaths[] {
-  const directory = sandboxesDirectory(dataDirectory);
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory)
-    .filter((name) => /^[0-9a-f]{8}-[0-9a-f]{4}$/.test(name))
-    .map((name) => sandboxPaths(dataDirectory, name));
-}
-
-/** The kept sandbox of a build. */
-export function findKept(dataDirectory: string, build: string): SandboxPaths | undefined {
-  return allSandboxes(dataDirectory).find((paths) => readKept(paths)?.build === build);
-}
 
 const isRunning = (path: string) => {
   const found = readIdentity(path);
@@ -55,13 +28,13 @@ export async function sweepSandboxes(
   const living = new Set<string>();
   for (const paths of allSandboxes(dataDirectory)) {
     const kept = readKept(paths);
-    const isStale =
-      kept === undefined ? !isRunning(paths.owner) : now - kept.keptAt > keptMs && !isRunning(paths.launcher);
-    if (isStale) {
+    if (kept === undefined && !isRunning(paths.owner)) {
       await endSandbox(paths);
       await removeSandbox(paths, who);
       continue;
     }
+    // One that is used is left until the next time.
+    if (kept !== undefined && now - kept.keptAt > keptMs && (await removeKept(paths, who))) continue;
     living.add(paths.id);
     for (const tree of treesOf(paths)) used.add(tree);
   }

@@ -1,4 +1,5 @@
 /** What a job's settings may be. Pure. */
+import { parseHost } from "../sandbox/network.ts";
 import { type JobName, type Platform, parseJobName, parsePlatform } from "../../store/api.ts";
 import type { JobSettings, Outcome, Work } from "../api.ts";
 import { done, refuse } from "../api.ts";
@@ -21,9 +22,6 @@ export const DEFAULT_SETTINGS: Omit<JobSettings, "work" | "platforms"> = {
 
 /** An opam package, with a version or without. It stands in a script, so it is no more than letters and these. */
 const PACKAGE = /^[A-Za-z0-9_][A-Za-z0-9_+.~-]{0,254}$/;
-const HOST =
-  /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
-
 /** The name of a job, or why it is none. */
 export function readJobName(text: string): Outcome<JobName> {
   const name = parseJobName(text);
@@ -73,8 +71,8 @@ function complaint({
     return "between 1 and 16 builds are made at a time";
   if (!Number.isSafeInteger(jitterMs) || jitterMs < 0 || jitterMs > 24 * 3_600_000)
     return "jitter is at most a day";
-  if (network.kind === "hosts" && !network.hosts.every((host) => HOST.test(host))) {
-    return "a host is a name such as opam.ocaml.org, or an IPv4 address";
+  if (network.kind === "hosts" && network.hosts.some((host) => parseHost(host) === undefined)) {
+    return "a host is a name such as opam.ocaml.org or an address, with :PORT or without";
   }
   const numbers = Object.values(limits).filter((limit) => limit !== undefined);
   return numbers.every((limit) => Number.isFinite(limit) && limit > 0) ? undefined : "limits are above 0";

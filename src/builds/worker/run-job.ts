@@ -3,7 +3,7 @@ import { RoburError, errorLine } from "../../lib/errors.ts";
 import type { Assignment, BuildResult } from "../api.ts";
 import { type Exit, spawn } from "../pty.ts";
 import type { SentLine } from "../runs/console.ts";
-import type { Sandbox, Sandboxes } from "../sandbox/api.ts";
+import type { Sandbox, SandboxOrigin, Sandboxes } from "../sandbox/api.ts";
 import { OutputError, type OutputFile, collectOutput } from "./collect.ts";
 import { LineSplitter } from "./split-lines.ts";
 
@@ -23,6 +23,8 @@ export interface RunJobOptions {
   readonly signal: AbortSignal;
   /** How long a job has between SIGTERM and SIGKILL. Default: 10 s. */
   readonly graceMs?: number;
+  /** A job that fails leaves its sandbox for a shell. Default: nothing stays. */
+  readonly keepsFailed?: boolean | undefined;
   /** Told where lines go that tell of the sandbox being made, which may take minutes the first time. */
   readonly onPreparing?: ((say: (text: string) => void) => void) | undefined;
 }
@@ -31,6 +33,8 @@ export interface JobEnd {
   readonly result: BuildResult;
   readonly directory: string;
   readonly files: readonly OutputFile[];
+  /** What it ran in; undefined when that could not be made. */
+  readonly sandbox: SandboxOrigin | undefined;
 }
 
 /** Runs a job; `deliver` is given its end while its files are still there. */
@@ -63,17 +67,28 @@ export async function runJob(
       result: { kind: "message", text: error.message.split("\n", 1)[0] ?? "" },
       directory: "/nonexistent",
       files: [],
+      sandbox: undefined,
     });
   }
   await using sandbox = prepared;
   const result = await execute(sandbox, assignment, began, options, say);
   const { files, complaint } = collect(sandbox.directory, result);
   if (complaint !== undefined) await say(complaint);
+  const said: BuildResult = complaint === undefined ? result : { kind: "message", text: complaint };
+  // The other kinds have nothing that a shell could be had in later.
+  if (options.keepsFailed === true && sandbox.origin.kind === "bwrap" && hasFailed(said)) {
+    await sandbox.keep(assignment.uuid, assignment.job);
+  }
   await deliver({
-    result: complaint === undefined ? result : { kind: "message", text: complaint },
+    result: said,
     directory: sandbox.directory,
     files,
+    sandbox: sandbox.origin,
   });
+}
+
+function hasFailed(result: BuildResult): boolean {
+  return result.kind !== "exited" || result.code !== 0;
 }
 
 async function execute(

@@ -3,9 +3,10 @@
  * as a server that is being upgraded may be away; sequence numbers keep the server from taking anything twice.
  */
 import { RoburError } from "../../lib/errors.ts";
-import type { Assignment, BuildId, BuildResult } from "../api.ts";
+import type { Assignment, BuildId } from "../api.ts";
 import { type SentLine, encodeLines } from "../runs/console.ts";
-import { type OutputFile, readOutput } from "./collect.ts";
+import { readOutput } from "./collect.ts";
+import type { JobEnd } from "./run-job.ts";
 
 export interface ServerAddress {
   /** http://localhost for a socket. */
@@ -65,14 +66,9 @@ export class ServerLink {
   }
 
   /** The end, with the files. "stale": the attempt was given up, and nothing of it was taken. */
-  async finish(
-    uuid: BuildId,
-    result: BuildResult,
-    directory: string,
-    files: readonly OutputFile[],
-  ): Promise<"done" | "stale"> {
+  async finish(uuid: BuildId, end: JobEnd): Promise<"done" | "stale"> {
     const response = await this.#send(`/api/v1/worker/finish?uuid=${uuid}`, {
-      body: () => streamOf(finishBody(result, directory, files)),
+      body: () => streamOf(finishBody(end)),
       headers: { "content-type": "application/octet-stream" },
     });
     return response.status === 409 ? "stale" : "done";
@@ -135,12 +131,8 @@ async function messageOf(response: Response): Promise<string> {
 }
 
 /** One line of JSON, and behind it the files' bytes one after the other. */
-function* finishBody(
-  result: BuildResult,
-  directory: string,
-  files: readonly OutputFile[],
-): Generator<Uint8Array, void> {
-  yield new TextEncoder().encode(`${JSON.stringify({ result, files })}\n`);
+function* finishBody({ result, directory, files, sandbox }: JobEnd): Generator<Uint8Array, void> {
+  yield new TextEncoder().encode(`${JSON.stringify({ result, files, sandbox })}\n`);
   for (const file of files) yield* readOutput(directory, file);
 }
 

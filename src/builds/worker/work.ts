@@ -19,16 +19,22 @@ export interface WorkOptions {
   /** Asked between two jobs. */
   readonly mayGoOn?: () => boolean;
   readonly say: (text: string) => void;
+  /** How long the sandbox of a job that failed stays for a shell; 0: not at all. Default: a day. */
+  readonly keepFailedMs?: number | undefined;
   /** As for runJob. */
   readonly onPreparing?: RunJobOptions["onPreparing"];
 }
 
-const KEPT_SANDBOXES_MS = 24 * 3_600_000;
+const KEEP_FAILED_MS = 24 * 3_600_000;
+/** Between two looks for what is kept too long. */
+const SWEEP_MS = 15 * 60_000;
 
 /** Works until it is to stop. Throws WorkerError. Answers how many jobs were done. */
 export async function work(options: WorkOptions): Promise<number> {
   const { link, sandboxes, name, platforms, isOnce, stop, mayGoOn = () => true } = options;
-  await sandboxes.sweep(KEPT_SANDBOXES_MS);
+  const { keepFailedMs = KEEP_FAILED_MS } = options;
+  await sandboxes.sweep(keepFailedMs);
+  let swept = performance.now();
   let count = 0;
   // One ticket for each job: a request whose answer was lost is answered with the same job.
   for (let ticket: string = crypto.randomUUID(); !stop.aborted && mayGoOn();) {
@@ -38,6 +44,10 @@ export async function work(options: WorkOptions): Promise<number> {
     } catch (error) {
       if (stop.aborted) break;
       throw error;
+    }
+    if (performance.now() - swept > SWEEP_MS && assignment === undefined) {
+      await sandboxes.sweep(keepFailedMs);
+      swept = performance.now();
     }
     if (assignment === undefined) continue;
     ticket = crypto.randomUUID();
@@ -50,23 +60,23 @@ export async function work(options: WorkOptions): Promise<number> {
 
 async function perform(
   assignment: Assignment,
-  { link, sandboxes, abort, say, onPreparing }: WorkOptions,
+  { link, sandboxes, abort, say, onPreparing, keepFailedMs }: WorkOptions,
 ): Promise<void> {
   const { uuid, job, platform } = assignment;
   say(`${job} on ${platform} (${uuid})`);
   const ending = new AbortController();
   const console_ = new ConsoleSender(link, uuid, (why) => ending.abort(why));
   const options: RunJobOptions = {
-    ...{ sandboxes, onPreparing },
+    ...{ sandboxes, onPreparing, keepsFailed: keepFailedMs !== 0 },
     write: (lines) => console_.write(lines),
     signal: AbortSignal.any([ending.signal, abort]),
   };
   try {
-    await runJob(assignment, options, async ({ result, directory, files }) => {
+    await runJob(assignment, options, async (end) => {
       await console_.end();
       if (console_.isStale) return say(`${job}: the server gave this attempt up`);
-      const said = await keepingAlive(console_, () => link.finish(uuid, result, directory, files));
-      say(`${job}: ${said === "stale" ? "the server gave this attempt up" : describe(result)}`);
+      const said = await keepingAlive(console_, () => link.finish(uuid, end));
+      say(`${job}: ${said === "stale" ? "the server gave this attempt up" : describe(end.result)}`);
     });
   } finally {
     console_.stop();

@@ -6,7 +6,9 @@
 
 /** Why a request is refused, or undefined. Pure. */
 export function refuseOrigin(request: Request, isCookieUsed: boolean): string | undefined {
-  if (request.method === "GET" || request.method === "HEAD" || request.method === "OPTIONS") return undefined;
+  const isSafe = request.method === "GET" || request.method === "HEAD" || request.method === "OPTIONS";
+  // A WebSocket begins as a GET, and no other rule keeps a page of another site from opening one.
+  if (isSafe && !request.headers.has("upgrade")) return undefined;
   const site = request.headers.get("sec-fetch-site");
   if (site !== null && site !== "same-origin" && site !== "none")
     return `it comes from another site (${site})`;

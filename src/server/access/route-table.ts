@@ -128,6 +128,8 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "GET /api/v1/builds/:build": see("builds"),
   "GET /api/v1/compare/:left/:right": see("builds"),
   "DELETE /api/v1/builds/:build": change("admin", "build.remove"),
+  "GET /api/v1/builds/:build/sandbox": see("admin"),
+  "GET /api/v1/builds/:build/shell": change("admin", "build.shell"),
   "GET /api/v1/search": see("builds"),
   "PUT /api/v1/builds/:build/pin": change("admin", "build.pin"),
   "GET /api/v1/unreproducible": see("builds"),

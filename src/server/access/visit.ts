@@ -3,6 +3,7 @@
  * hands the same Request object to every handler.
  */
 import { HttpError } from "../http/http-error.ts";
+import type { SocketHandlers } from "../http/web-socket.ts";
 import type { Principal } from "./principal.ts";
 
 /** Where a connection comes from. */
@@ -12,6 +13,8 @@ export interface Peer {
   readonly address: string;
   /** Lets the connection be silent for as long as it likes: for streams. */
   readonly keepOpen: () => void;
+  /** Makes the connection a WebSocket; false where that can't be. The request's answer is not sent then. */
+  readonly upgrade?: (handlers: SocketHandlers) => boolean;
 }
 
 export interface Visit {

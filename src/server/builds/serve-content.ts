@@ -13,15 +13,16 @@ export interface Resource {
 export function serveResource(request: Request, { size, tag, headers, read }: Resource): Response {
   const etag = `"${tag}"`;
   const all = { ...headers, etag, "accept-ranges": "bytes" };
+  // All headers again: a browser puts those of a 304 in the place of what it keeps (RFC 9111 4.3.4), and a file that
+  // was uploaded must not get the policy of our own pages that way.
   if (isKnown(request.headers.get("if-none-match"), tag)) {
-    const { "cache-control": cache = "no-cache" } = headers;
-    return new Response(null, { status: 304, headers: { etag, "cache-control": cache } });
+    return new Response(null, { status: 304, headers: all });
   }
   const range = mayBePart(request, etag) ? readRange(request.headers.get("range"), size) : "whole";
   if (range === "unsatisfiable") {
     return new Response(null, {
       status: 416,
-      headers: { etag, "content-range": `bytes */${size}`, "content-length": "0" },
+      headers: { ...all, "content-range": `bytes */${size}`, "content-length": "0" },
     });
   }
   const { start, end } = range === "whole" ? { start: 0, end: size } : range;

@@ -28,6 +28,13 @@ export function mayDo(request: Request): MayDo {
   return { operate: scopes.has("operate"), administer: scopes.has("admin") };
 }
 
+/** Who builds where, and who asked for it, is nothing for strangers. */
+function seenBy(request: Request, run: Run): Run {
+  if (visitOf(request).principal.kind !== "anonymous") return run;
+  const outcome = run.state === "aborted" ? "aborted" : run.outcome;
+  return { ...run, ...{ worker: null, reason: "", abortedBy: null, outcome } };
+}
+
 function shown({ index, delta, text }: ConsoleLine): TailLine {
   return {
     number: index + 1,
@@ -69,18 +76,23 @@ function queuePage(context: ServerContext, request: Request): Response {
     <QueuePage
       page={pageContext(request, visit, now())}
       running={service.runs({ limit: RUNNING_MAX, states: ["running"] }).map((run) => ({
-        run,
+        run: seenBy(request, run),
         lines: service
           .lines(run.id, Math.max(0, run.lines - LAST_WORDS))
           .slice(-LAST_WORDS)
           .map(shown),
       }))}
-      queues={service.platforms().map((platform) => ({ platform, runs: service.queue(platform) }))}
+      queues={service.platforms().map((platform) => ({
+        platform,
+        runs: service.queue(platform).map((run) => seenBy(request, run)),
+      }))}
       dropped={service.droppedPlatforms()}
       jobs={mayRead ? service.jobs().toSorted(byTime) : undefined}
       workers={mayRead ? workers : undefined}
       manned={new Set(workers.flatMap(({ platforms }) => platforms))}
-      ended={service.runs({ limit: ENDED, states: ["finished", "aborted"] })}
+      ended={service
+        .runs({ limit: ENDED, states: ["finished", "aborted"] })
+        .map((run) => seenBy(request, run))}
       may={mayDo(request)}
     />,
   );
@@ -95,7 +107,7 @@ async function runPage(context: ServerContext, request: Request, text: string): 
   return html(
     <RunPage
       page={{ ...pageContext(request, visitOf(request), now()), path: runPath(run) }}
-      run={run}
+      run={seenBy(request, run)}
       build={run.uuid === null ? undefined : builds.build(run.uuid)}
       lines={lines.map(shown)}
       next={lines.at(-1) === undefined ? first : lines.at(-1)!.index + 1}
@@ -113,7 +125,7 @@ async function runConsolePage(context: ServerContext, request: Request, text: st
   return html(
     <RunConsolePage
       page={{ ...pageContext(request, visitOf(request), context.now()), path: runPath(run) }}
-      run={run}
+      run={seenBy(request, run)}
       lines={lines.map(shown)}
       further={lines.length > 0 && next < run.lines ? next : undefined}
     />,

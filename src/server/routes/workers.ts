@@ -1,6 +1,7 @@
 /** The workers: who they are; and what they say: give me work, here are lines, this is the end. */
 import { Elysia, t } from "elysia";
 import type { BuildResult } from "../../builds/api.ts";
+import type { SandboxOrigin } from "../../builds/sandbox/api.ts";
 import { decodeLines } from "../../builds/runs/console.ts";
 import type { CollectedFile } from "../../builds/runs/keep.ts";
 import { type BuildId, type ContentSession, parseBuildId } from "../../store/api.ts";
@@ -72,8 +73,8 @@ export function workerRoutes({ buildService: service, stopping }: ServerContext)
         const known = given(service.desk.ended(build));
         if (known !== undefined) return known;
         await using session = service.session();
-        const { result, files } = await readFinish(new BodyReader(request.body), session);
-        return given(await service.desk.finish(build, result, files));
+        const { result, files, sandbox } = await readFinish(new BodyReader(request.body), session);
+        return given(await service.desk.finish(build, result, files, sandbox));
       },
       {
         parse: "none",
@@ -95,29 +96,46 @@ const bad = (why: string) => new HttpError(400, "unreadable", "this is not the e
 async function readFinish(
   reader: BodyReader,
   session: ContentSession,
-): Promise<{ result: BuildResult; files: CollectedFile[] }> {
-  const { result, files } = readHeader(await reader.line(HEADER_MAX));
+): Promise<{ result: BuildResult; files: CollectedFile[]; sandbox?: SandboxOrigin }> {
+  const { result, files, sandbox } = readHeader(await reader.line(HEADER_MAX));
   const collected: CollectedFile[] = [];
   for (const { path, size } of files) {
     await using writer = session.writer();
     for await (const piece of reader.take(size)) await writer.write(piece);
     collected.push({ path, content: await writer.finish({ size }) });
   }
-  return { result, files: collected };
+  return { result, files: collected, ...(sandbox === undefined ? {} : { sandbox }) };
 }
 
-function readHeader(line: Uint8Array): { result: BuildResult; files: { path: string; size: number }[] } {
+interface FinishHeader {
+  readonly result: BuildResult;
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  readonly sandbox: SandboxOrigin | undefined;
+}
+
+function readHeader(line: Uint8Array): FinishHeader {
   let header: unknown;
   try {
     header = JSON.parse(new TextDecoder().decode(line));
   } catch {
     throw bad("its first line is no JSON");
   }
-  const { result, files } = (header ?? {}) as { result?: unknown; files?: unknown };
+  const { result, files, sandbox } = (header ?? {}) as Readonly<Record<string, unknown>>;
   if (!isResult(result)) throw bad("it has no result");
   if (!Array.isArray(files) || files.length > FILES_MAX || !files.every(isFile))
     throw bad("its files are no list");
-  return { result, files };
+  if (sandbox !== undefined && !isOrigin(sandbox)) throw bad("its sandbox is none");
+  return { result, files, sandbox };
+}
+
+function isOrigin(sandbox: unknown): sandbox is SandboxOrigin {
+  const { kind, packagesSha256, description } = (sandbox ?? {}) as Readonly<Record<string, unknown>>;
+  if (!["bwrap", "docker", "podman", "unsafe"].includes(String(kind))) return false;
+  if (typeof description !== "string" || description.length > 1000) return false;
+  return (
+    packagesSha256 === undefined ||
+    (typeof packagesSha256 === "string" && /^[0-9a-f]{64}$/.test(packagesSha256))
+  );
 }
 
 function isFile(file: unknown): file is { path: string; size: number } {

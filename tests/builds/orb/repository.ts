@@ -1,7 +1,7 @@
 /**
  * A small opam repository of our own, served on loopback: a compiler that is the system's, a library, a unikernel made
- * with gcc from assets/hello, one that embeds the time, and one that is built as MirageOS 4 unikernels are, with a lock
- * file and vendored sources.
+ * with gcc from assets/hello, one that embeds the time, one that embeds its place, and one that is built as MirageOS 4
+ * unikernels are, with a lock file and vendored sources.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -124,6 +124,15 @@ install: [
   ["install" "-D" "-m" "755" "now" "%{bin}%/clock.hvt"]
   ["install" "-D" "-m" "644" "same" "%{share}%/clock/same"]
 ]
+`,
+    greeting,
+  );
+  add(
+    "placed",
+    "1.0",
+    `depends: ["conf-cc"]
+build: ["sh" "-c" "pwd > place"]
+install: ["install" "-D" "-m" "755" "place" "%{bin}%/placed.hvt"]
 `,
     greeting,
   );

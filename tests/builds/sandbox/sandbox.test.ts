@@ -329,6 +329,11 @@ describe.skipIf(skip)("a sandbox", () => {
     await child.stdin.end();
     expect(await child.stdout.text()).toContain("left\n");
     expect(await sandboxes.shell("another")).toBeUndefined();
+    // It is somebody's until they leave it.
+    await expect(sandboxes.shell("a-build")).rejects.toMatchObject({ code: "in-use" });
+    await sandboxes.sweep(0);
+    await shell![Symbol.asyncDispose]();
+    await (await sandboxes.shell("a-build"))![Symbol.asyncDispose]();
     await sandboxes.sweep(0);
     expect(await sandboxes.shell("a-build")).toBeUndefined();
     expect(remains()).toEqual([]);

@@ -159,6 +159,18 @@ describe.skipIf(isWithout)("clients of the compiled server", () => {
     expect(part.stdout).toBe("EL 206");
   });
 
+  test("HEAD tells a page's true length, and none of what is made while it is sent", async () => {
+    for (const path of ["/", "/all-builds", "/job/hello", PATH, "/failed-builds", "/search"]) {
+      const size = (await curl("-o", "/dev/null", "-w", "%{size_download}", `${served.base}${path}`)).stdout;
+      expect(Number(size)).toBeGreaterThan(100);
+      const head = (await curl("-I", `${served.base}${path}`)).stdout.toLowerCase();
+      expect([path, /content-length: (\d+)/.exec(head)?.[1]]).toEqual([path, size]);
+    }
+    const archive = (await curl("-I", `${served.base}${PATH}/all.tar.gz`)).stdout.toLowerCase();
+    expect(archive).toContain("200 ok");
+    expect(archive).not.toContain("content-length");
+  });
+
   test("addresses that climb, or that nobody means well with, find nothing", async () => {
     for (const path of [
       "/job/../../etc/passwd/x",

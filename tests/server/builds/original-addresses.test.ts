@@ -158,6 +158,22 @@ describe("what is downloaded", () => {
     expect((await harness.ask(path, { headers: { "if-none-match": '"other"' } })).status).toBe(200);
   });
 
+  test("keeps its sandbox when a browser asks again: the headers of a 304 replace those that it has", async () => {
+    const harness = await withBuild();
+    const path = `${PATH}/f/bin/hello.hvt`;
+    const whole = await harness.ask(path);
+    const ask = (headers: Record<string, string>) => harness.ask(path, { headers });
+    for (const [status, answer] of [
+      [304, await ask({ "if-none-match": TAG })],
+      [416, await ask({ range: "bytes=4-" })],
+    ] as const) {
+      expect(answer.status).toBe(status);
+      for (const name of ["content-security-policy", "x-content-type-options", "cache-control", "etag"]) {
+        expect([name, answer.headers.get(name)]).toEqual([name, whole.headers.get(name)]);
+      }
+    }
+  });
+
   test("comes in single ranges", async () => {
     const harness = await withBuild();
     const path = `${PATH}/console`;

@@ -1,0 +1,221 @@
+/**
+ * From an opam repository to a verdict: jobs of real opam packages, built by the server's worker in a real sandbox, kept,
+ * shown, run, signed, and built again.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hostPlatform } from "../../src/builds/worker/host-platform.ts";
+import type { Build } from "../../src/store/api.ts";
+import { type OpamRepository, serveRepository } from "../builds/orb/repository.ts";
+import { lacks, needsCommands, needsKvm, needsRoot } from "../needs.ts";
+import { type Ended, run, start, temporaryDirectory, until } from "../robur.ts";
+
+/** Making a root file system takes half a minute, and longer where the network is slow. */
+const LONG = 600_000;
+const PLATFORM = hostPlatform() ?? "none";
+const directory = temporaryDirectory();
+const data = join(directory, "data");
+const socket = join(directory, "s.sock");
+const env = { ROBUR_HOST: `unix://${socket}` };
+
+/** A root file system of this system's own kind, by the command that people use. */
+async function makeRoot(): Promise<string | undefined> {
+  const { code, stderr } = await run(["sandbox", "refresh", PLATFORM, "--data-dir", data], { limit: LONG });
+  return code === 0 ? undefined : `no root file system of ${PLATFORM} can be made: ${stderr.trim()}`;
+}
+
+const needs =
+  needsRoot() ??
+  needsCommands("bwrap", "mmdebstrap", "unshare", "setpriv", "pasta", "nft") ??
+  (/^(debian|ubuntu)-/.test(PLATFORM) ? undefined : `${PLATFORM} isn't Debian's kin`);
+const skip = lacks(needs ?? (await makeRoot()));
+
+describe.skipIf(skip)("an opam package", () => {
+  let repository: OpamRepository;
+  let server: Awaited<ReturnType<typeof start>>;
+
+  const robur = (...args: string[]): Promise<Ended> => run(args, { env, limit: LONG });
+  const ok = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await robur(...args);
+    if (code !== 0) throw new Error(`robur ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
+    return stdout;
+  };
+  const network = () => `127.0.0.1:${repository.port}`;
+  const buildNow = async (job: string): Promise<Build> => {
+    await ok("build", "start", job, "--wait");
+    return (JSON.parse(await ok("build", "show", job, "--json")) as { build: Build }).build;
+  };
+  const define = (job: string) =>
+    ok("job", "orb", job, job, "--platform", PLATFORM, "--never", "--network", network());
+  const reproduce = (...args: string[]) =>
+    robur("reproduce", ...args, "--data-dir", data, "--network", network(), "--no-diffoscope");
+  const ask = (path: string) => fetch(`http://localhost${path}`, { unix: socket });
+
+  beforeAll(async () => {
+    repository = serveRepository();
+    const templates = join(directory, "templates");
+    mkdirSync(templates);
+    writeFileSync(
+      join(templates, `orb-build.template.${PLATFORM}`),
+      `#!/bin/sh
+set -ex
+orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch --date=1589138087 --out=. \\
+  --repos=default:${repository.url} '%%OPAM_PACKAGE%%'
+`,
+    );
+    server = await start([
+      ...[
+        "serve",
+        "--data-dir",
+        data,
+        "--socket",
+        socket,
+        "--listen",
+        "127.0.0.1:0",
+        "--builder-listen",
+        "off",
+      ],
+      ...["--worker-platform", PLATFORM, "--builder-config", templates],
+    ]);
+    await until("the server answers", async () => {
+      if (server.exitCode !== null) throw new Error(`the server ended: ${await server.stderr.text()}`);
+      return (await ask("/readyz").catch(() => undefined))?.ok;
+    });
+  }, LONG);
+
+  afterAll(async () => {
+    server?.kill("SIGTERM");
+    await server?.exited;
+    repository?.[Symbol.dispose]();
+  });
+
+  test(
+    "is built, kept, shown and run, and comes out the same again",
+    async () => {
+      await define("hello");
+      const first = await buildNow("hello");
+      expect(first.result).toEqual({ kind: "exited", code: 0 });
+      expect(first.artifacts.map(({ path }) => path)).toEqual(
+        expect.arrayContaining(["bin/hello.hvt", "opam-switch", "build-environment", "system-packages"]),
+      );
+      expect(first.solo5?.abi.target).toBe("hvt");
+
+      const page = await (await ask(`/job/hello/build/${first.id}`)).text();
+      expect(page).toContain("hello.hvt");
+      const console = await (await ask(`/job/hello/build/${first.id}/console`)).text();
+      expect(console).toContain("orb build");
+
+      if (!lacks(needsKvm())) {
+        const { stdout } = await robur("run", "job:hello");
+        expect(stdout).toContain("Hello from robur!");
+      }
+
+      const second = await buildNow("hello");
+      expect(second.id).not.toBe(first.id);
+      expect(second.inputId).toBe(first.inputId!);
+      expect(second.main!.sha256).toBe(first.main!.sha256);
+
+      const again = await reproduce("hello");
+      expect(again.stdout).toContain("GOOD: all");
+      expect(again.code).toBe(0);
+    },
+    LONG,
+  );
+
+  test(
+    "has a statement of how it came to be, and one of each that built it again",
+    async () => {
+      const { build } = JSON.parse(await ok("build", "show", "hello", "--json")) as { build: Build };
+      const lines = (await (await ask(`/job/hello/build/${build.id}/attestations`)).text())
+        .trim()
+        .split("\n");
+      const statements = lines.map((line) => {
+        const { payload } = JSON.parse(line) as { payload: string };
+        return JSON.parse(Buffer.from(payload, "base64").toString()) as {
+          predicateType: string;
+          predicate: Record<string, unknown>;
+        };
+      });
+      expect(statements.map(({ predicateType }) => predicateType)).toEqual([
+        "https://slsa.dev/provenance/v1",
+        "https://in-toto.io/attestation/link/v0.3",
+      ]);
+      expect(statements[0]!.predicate).toMatchObject({
+        buildDefinition: {
+          externalParameters: { job: "hello", opamPackage: "hello", sourceDateEpoch: "1589138087" },
+          resolvedDependencies: expect.arrayContaining([
+            expect.objectContaining({ uri: "pkg:opam/greeting@1.0" }),
+            expect.objectContaining({ name: "root file system packages" }),
+          ]),
+        },
+        runDetails: { builder: { id: "urn:robur:builder:bwrap" } },
+      });
+      expect((await robur("verify", build.main!.sha256)).code).toBe(0);
+    },
+    LONG,
+  );
+
+  test(
+    "with vendored sources, as a MirageOS unikernel has them, comes out the same again",
+    async () => {
+      await define("vendoring");
+      const build = await buildNow("vendoring");
+      expect(build.main?.path).toBe("bin/vendoring.hvt");
+      const again = await reproduce("vendoring");
+      expect(again.stdout).toContain("GOOD: all");
+    },
+    LONG,
+  );
+
+  test(
+    "that embeds the time is BAD, and the explanation names it",
+    async () => {
+      await define("clock");
+      await buildNow("clock");
+      const { stdout, code } = await reproduce("clock");
+      expect(stdout).toContain("DIFFERS  bin/clock.hvt");
+      expect(stdout).toContain("same     share/clock/same");
+      expect(stdout).toMatch(/line 1: "\d+" is "\d+" now/);
+      expect(stdout).toContain("BAD: 1 of");
+      expect(code).toBe(10);
+      const { build } = JSON.parse(await ok("build", "show", "clock", "--json")) as { build: Build };
+      const kept = (await (await ask(`/api/v1/reproductions?build=${build.id}`)).json()) as {
+        reproductions: { verdict: string }[];
+      };
+      expect(kept.reproductions.map(({ verdict }) => verdict)).toEqual(["BAD"]);
+    },
+    LONG,
+  );
+
+  test(
+    "that embeds its place is GOOD in the same place, and its place is found by variations",
+    async () => {
+      await define("placed");
+      await buildNow("placed");
+      expect((await reproduce("placed")).stdout).toContain("GOOD: all");
+      const { stdout, code } = await reproduce("placed", "--variations", "build-path,umask,time,cpus");
+      expect(stdout).toContain("MATTERS  build-path");
+      expect(stdout).toContain("BAD: the result depends on its surroundings, on: build-path");
+      expect(code).toBe(10);
+    },
+    LONG,
+  );
+
+  test(
+    "that can't be built is kept with its console, and can't be reproduced",
+    async () => {
+      await define("broken");
+      const started = await robur("build", "start", "broken", "--wait");
+      expect(started.code).not.toBe(0);
+      const failed = (await (await ask("/api/v1/jobs/broken/builds?kind=failed")).json()) as {
+        builds: Build[];
+      };
+      expect(failed.builds).toHaveLength(1);
+      const { code, stdout } = await reproduce(failed.builds[0]!.id);
+      expect(stdout).toContain("UNKNOWN");
+      expect(code).toBe(12);
+    },
+    LONG,
+  );
+});
