@@ -34,9 +34,10 @@ export type FileComparison =
 /** What went in, or says how it went: no part of what has to be the same. */
 const INPUTS = new Set(["opam-switch", "build-environment", "system-packages"]);
 
-/** Whether a file counts as a result. The records of what opam installed tell of directories and times as well. */
+/** Whether a file counts as a result: lists of files and of their sums tell what the files themselves tell. */
 export function isOutput(path: string): boolean {
-  return !INPUTS.has(path) && !path.endsWith(".build-hashes") && path.split("/").at(-1) !== "README.md";
+  const isList = path.endsWith(".build-hashes") || /^[^/]+\.sha256$/.test(path);
+  return !INPUTS.has(path) && !isList && path.split("/").at(-1) !== "README.md";
 }
 
 type Named = Pick<OutputFile, "path" | "size" | "sha256">;
