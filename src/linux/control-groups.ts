@@ -3,7 +3,7 @@
  * of processes, and what struck. In version 2 groups are made below this process's own, which systemd hands over with
  * Delegate=yes; a group that has children may hold no processes then, so this process moves into a child itself.
  */
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { MIB } from "../lib/units.ts";
 import { readSmallFile } from "./libc.ts";
@@ -153,11 +153,11 @@ export function makeGroup(
   return { group: { version: family.version, directories }, unlimited: [...unlimited] };
 }
 
-/** Puts a process into the group; its children are born there. */
-export function addProcess({ directories }: ControlGroup, pid: number): void {
-  for (const path of new Set(Object.values(directories))) {
-    attempt(() => writeFileSync(join(path, "cgroup.procs"), String(pid)));
-  }
+/** Puts a process into the group; its children are born there. Answers those controllers that don't take it. */
+export function addProcess(group: ControlGroup, pid: number): Controller[] {
+  return entries(group).flatMap(([controller, path]) =>
+    attempt(() => writeFileSync(join(path, "cgroup.procs"), String(pid))) ? [] : [controller],
+  );
 }
 
 /** What the limits did so far. */
@@ -180,18 +180,10 @@ export function removeGroup({ directories }: ControlGroup): boolean {
   return isGone;
 }
 
-/** The groups of a family by name, also those of which only a part is left. */
-export function groupsOf(family: ControlGroup): Map<string, ControlGroup> {
-  const groups = new Map<string, ControlGroup>();
-  for (const [controller, path] of entries(family)) {
-    for (const entry of readdirSync(path, { withFileTypes: true })) {
-      if (!entry.isDirectory()) continue;
-      const { directories = {} } = groups.get(entry.name) ?? {};
-      const more = { ...directories, [controller]: join(path, entry.name) };
-      groups.set(entry.name, { version: family.version, directories: more });
-    }
-  }
-  return groups;
+/** The group of that name, whether there is one or not. */
+export function groupNamed({ version, directories }: ControlGroup, name: string): ControlGroup {
+  const paths = Object.entries(directories).map(([controller, path]) => [controller, join(path, name)]);
+  return { version, directories: Object.fromEntries(paths) as ControlGroup["directories"] };
 }
 
 function entries({ directories }: ControlGroup): [Controller, string][] {

@@ -75,16 +75,20 @@ function makeLimits({ id, limits }: SandboxPlan): ControlGroup | undefined {
     cpus: limits.cpus,
     processes: limits.processes === undefined ? undefined : limits.processes + OWN_PROCESSES,
   };
-  const names = { memory: wanted.memoryMb, cpu: wanted.cpus, pids: wanted.processes };
   const family = groupFamily(GROUP_FAMILY);
   if (family === undefined) {
-    const missing = Object.entries(names).filter(([, limit]) => limit !== undefined);
-    for (const [name] of missing) say(`no ${name} limit: this user may make no control groups`);
+    for (const name of wantedOf({ limits })) say(`no ${name} limit: this user may make no control groups`);
     return undefined;
   }
   const { group, unlimited } = makeGroup(family, id, wanted);
   for (const name of unlimited) say(`no ${name} limit: its control group can't be used`);
   return group;
+}
+
+/** The controllers that these limits are for. */
+function wantedOf({ limits: { memoryMb, cpus, processes } }: Pick<SandboxPlan, "limits">) {
+  const limits = { memory: memoryMb, cpu: cpus, pids: processes };
+  return (["memory", "cpu", "pids"] as const).filter((name) => limits[name] !== undefined);
 }
 
 async function runInside(
@@ -109,7 +113,11 @@ async function runInside(
   const gate = child.stdio[3];
   if (typeof gate !== "number") throw new SandboxError("failed", "the sandbox has no gate");
   await mapUsers(child.pid, plan.base);
-  if (group !== undefined) addProcess(group, child.pid);
+  if (group !== undefined) {
+    const refused = addProcess(group, child.pid);
+    for (const name of wantedOf(plan).filter((wanted) => refused.includes(wanted)))
+      say(`no ${name} limit: its control group doesn't take the job`);
+  }
   if (hasNetwork) await startNetwork(child.pid, plan.network);
   if (existsSync(paths.stop)) return 137;
   writeFileSync(gate, "go\n");

@@ -1,14 +1,18 @@
 /** Ending sandboxes and taking away what is left of them. */
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { groupFamily, groupNamed, removeGroup } from "../../linux/control-groups.ts";
 import { detachMount } from "../../linux/mounts.ts";
 import { type ProcessIdentity, isAlive } from "../../linux/processes.ts";
 import type { Identities } from "./identities.ts";
-import type { SandboxPaths } from "./layout.ts";
+import { GROUP_FAMILY, type SandboxPaths } from "./layout.ts";
 import { removeTree } from "./root-file-systems.ts";
 
-/** Ends a sandbox's launcher, and with it everything inside, and sees to it that none starts any more. */
-export async function endSandbox({ stop, launcher, home }: SandboxPaths): Promise<void> {
+/**
+ * Ends a sandbox's launcher, and with it everything inside, and sees to it that none starts any more. When it is gone,
+ * so are all of its namespace, and the control group, which is nobody else's, is empty.
+ */
+export async function endSandbox({ id, stop, launcher, home }: SandboxPaths): Promise<void> {
   if (!existsSync(home)) return;
   writeFileSync(stop, "");
   const found = readIdentity(launcher);
@@ -21,6 +25,8 @@ export async function endSandbox({ stop, launcher, home }: SandboxPaths): Promis
     }
     await Bun.sleep(2);
   }
+  const family = groupFamily(GROUP_FAMILY);
+  if (family !== undefined) removeGroup(groupNamed(family, id));
 }
 
 /** The process that a file names; undefined where the file isn't there or was not written to its end. */

@@ -1,10 +1,9 @@
 /** What sandboxes leave when their worker dies, and what is kept too long. */
 import { existsSync } from "node:fs";
-import { groupFamily, groupsOf, removeGroup } from "../../linux/control-groups.ts";
 import { isAlive } from "../../linux/processes.ts";
 import type { Identities } from "./identities.ts";
 import { allSandboxes, readKept, removeKept } from "./kept.ts";
-import { GROUP_FAMILY, sandboxesDirectory } from "./layout.ts";
+import { sandboxesDirectory } from "./layout.ts";
 import { removeOldRoots } from "./root-file-systems.ts";
 import { endSandbox, readIdentity, removeSandbox, treesOf } from "./remains.ts";
 import { removeOldTools } from "./tools.ts";
@@ -15,8 +14,7 @@ const isRunning = (path: string) => {
 };
 
 /**
- * Removes sandboxes whose worker has died, kept ones older than `keptMs`, control groups without a sandbox, and trees
- * that nobody uses. Sandboxes of workers that live, and shells that are open, stay.
+ * Removes sandboxes whose worker has died, kept ones older than `keptMs`, and trees that nobody uses. Sandboxes of workers that live, and shells that are open, stay.
  */
 export async function sweepSandboxes(
   dataDirectory: string,
@@ -25,7 +23,6 @@ export async function sweepSandboxes(
   now: number,
 ): Promise<void> {
   const used = new Set<string>();
-  const living = new Set<string>();
   for (const paths of allSandboxes(dataDirectory)) {
     const kept = readKept(paths);
     if (kept === undefined && !isRunning(paths.owner)) {
@@ -35,13 +32,7 @@ export async function sweepSandboxes(
     }
     // One that is used is left until the next time.
     if (kept !== undefined && now - kept.keptAt > keptMs && (await removeKept(paths, who))) continue;
-    living.add(paths.id);
     for (const tree of treesOf(paths)) used.add(tree);
-  }
-  const family = groupFamily(GROUP_FAMILY);
-  // One that isn't empty belongs to another data directory's job.
-  if (family !== undefined) {
-    for (const [name, group] of groupsOf(family)) if (!living.has(name)) removeGroup(group);
   }
   if (existsSync(sandboxesDirectory(dataDirectory))) removeOldTools(dataDirectory, used);
   await removeOldRoots(dataDirectory, used);

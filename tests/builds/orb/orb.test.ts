@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lacks, needsCommands } from "../../needs.ts";
 import { run, temporaryDirectory } from "../../robur.ts";
@@ -92,7 +93,7 @@ describe.skipIf(skip)("orb", () => {
     const ended = await build(out, "--twice", "vendoring");
     expect(ended).toMatchObject({ code: 0 });
     expect(read(out, "bin/vendoring.hvt")).toBe(
-      "configured\nfrom a tbz\nfrom a tar.gz\nfrom a txz\nfrom a zip\n/tmp/orb-build\n",
+      `configured\nfrom a tbz\nfrom a tar.gz\nfrom a txz\nfrom a zip\n${join(tmpdir(), "orb-build")}\n`,
     );
     expect(read(out, "opam-switch")).toContain('roots: ["vendoring.1.0"]');
     expect(read(out, "opam-switch")).toContain("x-opam-monorepo-duniverse-dirs: [");

@@ -47,7 +47,10 @@ describe.skipIf(lacks(NEEDED))("a job built again in other surroundings", () => 
 echo "$ROBUR_CAPTURE_ENVIRONMENT" >environment; echo "$HOME" >home; date +%Z >timezone; umask >umask
 nproc >cpus; date +%s >time; ls -U /tmp/list >file-order; pwd >build-path; mkdir bin; echo x >bin/out; exit 7
 `;
-  const withList = PROBE.replace("echo", "mkdir /tmp/list && touch /tmp/list/a /tmp/list/b /tmp/list/c\necho");
+  const withList = PROBE.replace(
+    "echo",
+    "mkdir /tmp/list && touch /tmp/list/a /tmp/list/b /tmp/list/c\necho",
+  );
 
   test("finds them as they are without variations, and its status is the script's", async () => {
     const { read, status, console } = await run(withList, []);

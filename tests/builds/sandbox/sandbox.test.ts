@@ -14,7 +14,7 @@ import { currentRoot, makeRoot, removePlatform } from "../../../src/builds/sandb
 import { SandboxError } from "../../../src/builds/sandbox/sandbox-error.ts";
 import { openSandboxes } from "../../../src/builds/sandbox/sandboxes.ts";
 import { GROUP_FAMILY } from "../../../src/builds/sandbox/layout.ts";
-import { groupFamily, groupsOf } from "../../../src/linux/control-groups.ts";
+import { groupFamily, groupNamed } from "../../../src/linux/control-groups.ts";
 import { type Platform, parsePlatform } from "../../../src/store/api.ts";
 import { lacks, needsCommands, needsRoot } from "../../needs.ts";
 import { roburExecutable, temporaryDirectory, until } from "../../robur.ts";
@@ -82,15 +82,19 @@ describe.skipIf(skip)("a sandbox", () => {
     await using sandbox = await prepare(script, more);
     return await execute(sandbox);
   };
-  /** Directories, mounts and control groups of sandboxes. */
+  const known = new Set<string>();
+  /** Directories and mounts of sandboxes, and control groups of those that were ever seen here. */
   const remains = () => {
+    const found = readdirSync(join(dataDirectory, "sandboxes")).filter((name) => !name.startsWith("tools-"));
+    for (const name of found) known.add(name);
     const family = groupFamily(GROUP_FAMILY);
+    const paths = (name: string) => Object.values(groupNamed(family!, name).directories);
     return [
-      ...readdirSync(join(dataDirectory, "sandboxes")).filter((name) => !name.startsWith("tools-")),
+      ...found,
       ...readFileSync("/proc/self/mountinfo", "utf8")
         .split("\n")
         .filter((line) => line.includes(dataDirectory)),
-      ...(family === undefined ? [] : groupsOf(family).keys()),
+      ...(family === undefined ? [] : [...known].flatMap(paths).filter((path) => existsSync(path))),
     ];
   };
 

@@ -138,7 +138,7 @@ describe.skipIf(skip)("a shell in a kept sandbox", () => {
       for await (const piece of pty.output) output += new TextDecoder().decode(piece);
     })();
     // bash asks the terminal to mark what is pasted, which is nothing that it shows.
-    return { pty, seen: () => output.replaceAll(/\x1b\[\?2004(h|l\r)/g, "") };
+    return { pty, seen: () => output.replaceAll("\u001b[?2004h", "").replaceAll("\u001b[?2004l\r", "") };
   }
   const type = (pty: Pty, text: string) => pty.write(new TextEncoder().encode(text));
   const processes = (mark: string) =>
