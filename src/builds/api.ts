@@ -10,7 +10,12 @@ export type { BuildId, BuildResult, JobLimits, JobName, JobNetwork, Platform };
 /** What a job does: a script, or an opam package that orb builds, by a script made when it is handed out. */
 export type Work =
   | { readonly kind: "script"; readonly script: string }
-  | { readonly kind: "orb"; readonly opamPackage: string };
+  | {
+      readonly kind: "orb";
+      readonly opamPackage: string;
+      /** NAME:URL each, the most important first. Without them: those that the template names. */
+      readonly repositories?: readonly string[];
+    };
 
 /** When a job is due again. Cron lines are read in the server's time zone. */
 export type Recurrence =

@@ -1,5 +1,6 @@
 /** What `robur job` does with definitions. */
 import { readFileSync } from "node:fs";
+import type { Work } from "../builds/api.ts";
 import { UsageError } from "../lib/errors.ts";
 import { MIB, formatSize, parseSize } from "../lib/units.ts";
 import { print, printError } from "../linux/libc.ts";
@@ -44,9 +45,15 @@ export async function add(
 
 /** `robur job orb`. Prints the name. */
 export async function orb(
-  flags: ToHost & SettingFlags & { name: string; package: string; start: boolean },
+  flags: ToHost & SettingFlags & { name: string; package: string; repos: string | undefined; start: boolean },
 ): Promise<void> {
-  await define(flags, { kind: "orb", opamPackage: flags.package });
+  await define(flags, { kind: "orb", opamPackage: flags.package, ...repositoriesOf(flags.repos) });
+}
+
+/** `default` stands for the template's own. */
+function repositoriesOf(repos: string | undefined): { repositories?: string[] } {
+  if (repos === undefined || repos === "default") return {};
+  return { repositories: repos.split(",").map((repository) => repository.trim()) };
 }
 
 async function define(
@@ -72,29 +79,48 @@ export async function edit(
       name: string;
       script: string | undefined;
       package: string | undefined;
+      repos: string | undefined;
       next: string | undefined;
     },
 ): Promise<void> {
   const settings = settingsOf(flags);
-  if (flags.script !== undefined && flags.package !== undefined) {
+  if (flags.script !== undefined && (flags.package !== undefined || flags.repos !== undefined)) {
     throw new UsageError("a job is a script or a package, not both");
   }
-  const work: Body["work"] =
-    flags.script !== undefined
-      ? { kind: "script", script: readScript(flags.script) }
-      : flags.package !== undefined
-        ? { kind: "orb", opamPackage: flags.package }
-        : undefined;
-  const body: Body = { ...settings, ...(work === undefined ? {} : { work }) };
-  if (Object.keys(body).length === 0 && flags.next === undefined) {
+  const changesWork = [flags.script, flags.package, flags.repos].some((flag) => flag !== undefined);
+  if (!changesWork && Object.keys(settings).length === 0 && flags.next === undefined) {
     throw new UsageError("what is to be changed?", { hint: `robur job edit ${flags.name} --every weekly` });
   }
+  const script = flags.script === undefined ? undefined : readScript(flags.script);
   const at = flags.next === undefined ? undefined : parseNext(flags.next);
   const client = connect(flags.host);
   const one = client.api.schedule({ job: flags.name });
+  const work: Body["work"] =
+    script !== undefined
+      ? { kind: "script", script }
+      : changesWork
+        ? packageOf((await ask(client, one.get())).work, flags)
+        : undefined;
+  const body: Body = { ...settings, ...(work === undefined ? {} : { work }) };
   if (Object.keys(body).length > 0) await ask(client, one.patch(body));
   if (at !== undefined) await ask(client, one.next.put({ at }));
   print(`${flags.name}\n`);
+}
+
+/** An orb job's work with a package or repositories changed. Throws UsageError. */
+function packageOf(
+  now: Work,
+  flags: { readonly name: string; readonly package: string | undefined; readonly repos: string | undefined },
+): NonNullable<Body["work"]> {
+  const opamPackage = flags.package ?? (now.kind === "orb" ? now.opamPackage : undefined);
+  if (opamPackage === undefined) {
+    throw new UsageError(`${flags.name} is a script, which has no repositories`, {
+      hint: `robur job edit ${flags.name} --package hello --repos ${flags.repos ?? ""}`,
+    });
+  }
+  const kept =
+    now.kind === "orb" && now.repositories !== undefined ? { repositories: [...now.repositories] } : {};
+  return { kind: "orb", opamPackage, ...(flags.repos === undefined ? kept : repositoriesOf(flags.repos)) };
 }
 
 /** `robur job inspect`. */
@@ -112,6 +138,7 @@ export async function inspect(flags: ToHost & { name: string; json: boolean }): 
   const facts: readonly (readonly [string, string])[] = [
     ["Job", job.name],
     ["Package", job.work.kind === "orb" ? job.work.opamPackage : ""],
+    ["From", job.work.kind === "orb" ? (job.work.repositories ?? []).join(" ") : ""],
     ["Platforms", job.platforms.length === 0 ? "all that have a worker" : job.platforms.join(" ")],
     ["Schedule", job.isEnabled ? job.schedule : `${job.schedule}, switched off`],
     ["Next", job.nextAt === null || !job.isEnabled ? "only by hand" : formatTime(job.nextAt)],

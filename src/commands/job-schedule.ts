@@ -4,6 +4,11 @@ import type { ClientArgv } from "./client/parser.ts";
 
 const verbs = () => import("./job-schedule-verbs.ts");
 const JOB = { type: "string", demandOption: true } as const;
+const REPOS = {
+  type: "string",
+  requiresArg: true,
+  describe: "opam repositories, the first most important: NAME:URL,NAME:URL; default: those of the template",
+} as const;
 const JSON_FLAG = { type: "boolean", default: false, describe: "as JSON" } as const;
 
 /** What a job may be told, the same when it is made and when it is changed. */
@@ -79,6 +84,7 @@ function adding(parser: ClientArgv) {
         withSettings(y)
           .positional("name", JOB)
           .positional("package", { type: "string", demandOption: true, describe: "hello, or hello.1.2" })
+          .option("repos", REPOS)
           .option("start", { type: "boolean", default: false, describe: "build it now as well" }),
       async (flags) => (await verbs()).orb(flags),
     )
@@ -100,6 +106,7 @@ function changing(parser: ReturnType<typeof adding>) {
             describe: "another script; - for standard input",
           })
           .option("package", { type: "string", requiresArg: true, describe: "another opam package" })
+          .option("repos", REPOS)
           .option("next", {
             type: "string",
             requiresArg: true,

@@ -32,9 +32,16 @@ function serveFile(request: Request, name: string, cacheControl: string): Respon
   return new Response(bytes, { headers });
 }
 
+/** Where builder-web has its logo: other pages show it from there, and take what type comes. */
+const LOGOS = ["/img/robur-logo.png", "/img/robur-logo-black-writing.png"] as const;
+
 export function assetRoutes() {
   const hide = { detail: { hide: true } };
-  return new Elysia({ name: "assets" })
+  const app = new Elysia({ name: "assets" });
+  for (const path of LOGOS) {
+    app.get(path, ({ request }) => serveFile(request, BUNDLE.icon, "public, max-age=86400"), hide);
+  }
+  return app
     .get(
       "/assets/:file",
       ({ request, params }) => serveFile(request, params.file, "public, max-age=31536000, immutable"),

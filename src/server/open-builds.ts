@@ -81,6 +81,7 @@ export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
           sandbox,
         },
         opamPackage: work?.kind === "orb" ? work.opamPackage : undefined,
+        repositories: work?.kind === "orb" ? work.repositories : undefined,
         reason: service.run(run)?.reason ?? "",
       };
       await attestBuild({ db, builds, contents }, build, how, Date.now());

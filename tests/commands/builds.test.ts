@@ -64,6 +64,29 @@ describe("robur build and robur job", () => {
   });
 });
 
+describe("robur job", () => {
+  test("says from which repositories a package is built, and changes one without the other", async () => {
+    const repos = "own:https://opam.example/own,default:https://opam.ocaml.org";
+    await server.ok("job", "orb", "pkg", "hello.1.0", "--never", "--repos", repos);
+    const work = async () => JSON.parse(await server.ok("job", "inspect", "pkg", "--json")).work;
+    const repositories = repos.split(",");
+    expect(await work()).toEqual({ kind: "orb", opamPackage: "hello.1.0", repositories });
+    expect(await server.ok("job", "inspect", "pkg")).toContain("own:https://opam.example/own");
+    await server.ok("job", "edit", "pkg", "--package", "hello.2.0");
+    expect(await work()).toEqual({ kind: "orb", opamPackage: "hello.2.0", repositories });
+    await server.ok("job", "edit", "pkg", "--repos", "default");
+    expect(await work()).toEqual({ kind: "orb", opamPackage: "hello.2.0" });
+    const wrong = await server.robur(["job", "edit", "pkg", "--repos", "https://opam.ocaml.org"]);
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("NAME:URL")]);
+    const script = join(directory, "script.sh");
+    writeFileSync(script, "#!/bin/sh\n");
+    await server.ok("job", "add", "plain", "--script", script, "--platform", "debian-12", "--never");
+    const none = await server.robur(["job", "edit", "plain", "--repos", repos]);
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining("is a script")]);
+    for (const job of ["pkg", "plain"]) await server.ok("job", "forget", job);
+  });
+});
+
 describe("builder-db", () => {
   const builderDb = async (args: readonly string[], input = "") => {
     const child = Bun.spawn([await calledAs("builder-db"), ...args, "--datadir", server.data], {

@@ -20,6 +20,8 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "GET /openapi.json": "anybody",
   "GET /assets/:file": "anybody",
   "GET /favicon.ico": "anybody",
+  "GET /img/robur-logo.png": "anybody",
+  "GET /img/robur-logo-black-writing.png": "anybody",
   "GET /install.sh": "anybody",
   "GET /RELEASE": "anybody",
   "GET /SHA256SUMS": "anybody",

@@ -39,7 +39,17 @@ const CATCH_UP = [
   ["skip", "Wait for the next time"],
 ] as const;
 
-const ADVANCED = ["timeout", "copies", "jitter", "memory", "cpus", "processes", "disk", "hosts"];
+const ADVANCED = [
+  "repositories",
+  "timeout",
+  "copies",
+  "jitter",
+  "memory",
+  "cpus",
+  "processes",
+  "disk",
+  "hosts",
+];
 
 export function JobSettingsPage(props: JobSettingsProps) {
   const { page, name, form, isSaved } = props;
@@ -95,7 +105,7 @@ export function JobSettingsPage(props: JobSettingsProps) {
             <Check form={form} name="enabled" label="Build it when it is due" />
           </div>
           <details class="advanced" open={ADVANCED.some((field) => form.errors[field] !== undefined)}>
-            <summary>Time-out, limits, network, copies</summary>
+            <summary>Time-out, limits, network, copies, repositories</summary>
             <Advanced form={form} />
           </details>
           <div class="submit">
@@ -184,6 +194,12 @@ function Advanced({ form }: { form: FormState }) {
       </div>
       <Pick form={form} name="network" label="What it may reach" options={NETWORK} />
       <Area form={form} name="hosts" label="Hosts" help="For that choice, one a line: opam.ocaml.org" />
+      <Area
+        form={form}
+        name="repositories"
+        label="opam repositories"
+        help="Of a package, one a line, the most important first: default:https://opam.ocaml.org. Empty: those of the server's template."
+      />
     </div>
   );
 }

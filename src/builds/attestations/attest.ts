@@ -17,6 +17,8 @@ import { type InputTexts, ingredientsOf, readEnvironment } from "./ingredients.t
 /** What only the builder knows of a build of its own. */
 export interface HowBuilt {
   readonly opamPackage: string | undefined;
+  /** Those that the job names; else the script has them. */
+  readonly repositories: readonly string[] | undefined;
   readonly reason: string;
   readonly timeoutMs: number;
   readonly limits: JobLimits;
@@ -63,6 +65,7 @@ export async function attestBuild(
       job: build.job,
       platform: build.platform,
       ...(isOrb ? { opamPackage: how.opamPackage } : {}),
+      ...optional("repositories", how.repositories),
       scriptSha256: build.script.sha256,
       ...optional("sourceDateEpoch", environment.get("SOURCE_DATE_EPOCH")),
     },

@@ -4,8 +4,12 @@ import type { Platform } from "../../store/api.ts";
 /** 2020-05-10T19:14:47Z, which Robur's builders use: equal for all builds, so that dates make no difference. */
 const DATE = 1_589_138_087;
 
+/** What Robur's builders build from: opam's own repository, and that of Robur's unikernels. */
+export const DEFAULT_REPOSITORIES =
+  "default:https://opam.ocaml.org,unikernels:https://git.robur.coop/robur/unikernel-repo.git";
+
 /**
- * The script, in which %%OPAM_PACKAGE%% and %%PLATFORM%% are to be replaced. The sandbox has this executable as
+ * The script, in which %%OPAM_PACKAGE%%, %%PLATFORM%% and %%REPOSITORIES%% are to be replaced. The sandbox has this executable as
  * /usr/bin/orb. It is a sandbox already, so opam makes none inside.
  */
 export function defaultTemplate(platform: Platform): string {
@@ -14,7 +18,7 @@ export function defaultTemplate(platform: Platform): string {
 set -ex
 orb build${isFreebsd ? "" : " --disable-sandboxing"} --solver-timeout=600 --switch-name=/tmp/myswitch \\
   --date=${DATE} --out=. \\
-  --repos=default:https://opam.ocaml.org,unikernels:https://git.robur.coop/robur/unikernel-repo.git \\
+  --repos='%%REPOSITORIES%%' \\
   '%%OPAM_PACKAGE%%'
 `;
 }

@@ -22,6 +22,12 @@ export const DEFAULT_SETTINGS: Omit<JobSettings, "work" | "platforms"> = {
 
 /** An opam package, with a version or without. It stands in a script, so it is no more than letters and these. */
 const PACKAGE = /^[A-Za-z0-9_][A-Za-z0-9_+.~-]{0,254}$/;
+/** An opam repository, as `orb build --repos` takes it. It stands between quotes in a script, and commas part them. */
+const REPOSITORY =
+  /^[A-Za-z0-9][A-Za-z0-9._-]*:((git|hg|darcs)(\+[a-z]+)?|https?|ssh|file):\/\/[^\s'",\\`$%]+$/;
+const REPOSITORIES_MAX = 16;
+const REPOSITORY_MAX = 1000;
+
 /** The name of a job, or why it is none. */
 export function readJobName(text: string): Outcome<JobName> {
   const name = parseJobName(text);
@@ -80,11 +86,20 @@ function complaint({
 
 function workComplaint(work: Work): string | undefined {
   if (work.kind === "orb") {
-    return PACKAGE.test(work.opamPackage)
-      ? undefined
-      : `${JSON.stringify(work.opamPackage)} is no opam package: name, or name.version`;
+    if (!PACKAGE.test(work.opamPackage))
+      return `${JSON.stringify(work.opamPackage)} is no opam package: name, or name.version`;
+    return repositoriesComplaint(work.repositories ?? []);
   }
   if (work.script === "") return "the script is empty";
   if (work.script.includes("\0")) return "the script has a NUL byte in it";
   return work.script.length > SCRIPT_MAX ? "the script is larger than 8 MiB" : undefined;
+}
+
+function repositoriesComplaint(repositories: readonly string[]): string | undefined {
+  if (repositories.length > REPOSITORIES_MAX) return `at most ${REPOSITORIES_MAX} repositories are named`;
+  const wrong = repositories.find((text) => text.length > REPOSITORY_MAX || !REPOSITORY.test(text));
+  if (wrong !== undefined)
+    return `${JSON.stringify(wrong.slice(0, 100))} is no repository: NAME:URL, such as default:https://opam.ocaml.org`;
+  const names = new Set(repositories.map((text) => text.slice(0, text.indexOf(":"))));
+  return names.size < repositories.length ? "a repository is named twice" : undefined;
 }

@@ -34,6 +34,8 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "GET /openapi.json": see("anybody"),
   "GET /assets/:file": see("anybody"),
   "GET /favicon.ico": see("anybody"),
+  "GET /img/robur-logo.png": see("anybody"),
+  "GET /img/robur-logo-black-writing.png": see("anybody"),
   "GET /robots.txt": see("anybody"),
   "GET /install.sh": see("anybody"),
   "GET /RELEASE": see("anybody"),

@@ -25,6 +25,7 @@ export function jobFields({
     kind: work.kind,
     script: work.kind === "script" && work.script.length <= SCRIPT_IN_FORM ? work.script : "",
     package: work.kind === "orb" ? work.opamPackage : "",
+    repositories: work.kind === "orb" ? (work.repositories ?? []).join("\n") : "",
     platforms: rest.platforms.join(" "),
     when: recurrence.kind,
     cron: recurrence.kind === "cron" ? recurrence.line : "",
@@ -92,7 +93,14 @@ export function readJobForm(fields: Fields, before: Work | undefined): JobFormRe
 }
 
 function readWork(fields: Fields, before: Work | undefined): Work {
-  if (fields["kind"] === "orb") return { kind: "orb", opamPackage: fields["package"]?.trim() ?? "" };
+  if (fields["kind"] === "orb") {
+    const repositories = (fields["repositories"] ?? "").split(/[\s,]+/).filter((one) => one !== "");
+    return {
+      kind: "orb",
+      opamPackage: fields["package"]?.trim() ?? "",
+      ...(repositories.length === 0 ? {} : { repositories }),
+    };
+  }
   const isLarge = before?.kind === "script" && before.script.length > SCRIPT_IN_FORM;
   if (isLarge && fields["script"] === undefined) return before;
   // Browsers send each line end as two characters, and a shell reads the first as a part of the word before it.

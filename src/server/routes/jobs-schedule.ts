@@ -16,7 +16,16 @@ const Limit = t.Optional(orNull(t.Number({ exclusiveMinimum: 0 })));
 
 const Work = t.Union([
   t.Object({ kind: t.Literal("script"), script: t.String({ maxLength: 8 * 1024 * 1024 }) }),
-  t.Object({ kind: t.Literal("orb"), opamPackage: t.String({ maxLength: 255 }) }),
+  t.Object({
+    kind: t.Literal("orb"),
+    opamPackage: t.String({ maxLength: 255 }),
+    repositories: t.Optional(
+      t.Array(t.String({ maxLength: 1000 }), {
+        maxItems: 16,
+        description: "NAME:URL each, the most important first; without them the server's own",
+      }),
+    ),
+  }),
 ]);
 
 const Recurrence = t.Union([
@@ -35,9 +44,9 @@ const Settings = t.Partial(
     limits: t.Object({ memoryMb: Limit, cpus: Limit, processes: Limit, diskMb: Limit }),
     network: t.Union([
       t.Object({ kind: t.Union([t.Literal("none"), t.Literal("all")]) }),
-      t.Object({ kind: t.Literal("hosts"), hosts: t.Array(t.String({ maxLength: 253 }), { maxItems: 256 }) }),
+      t.Object({ kind: t.Literal("hosts"), hosts: t.Array(t.String({ maxLength: 260 }), { maxItems: 256 }) }),
     ]),
-    copies: t.Integer({ minimum: 1, maximum: 16, description: "builds each time" }),
+    copies: t.Integer({ description: "builds each time, 1 to 16, which are compared" }),
     jitterMs: t.Integer({ minimum: 0 }),
     catchUp: t.Union([t.Literal("once"), t.Literal("skip")]),
     isEnabled: t.Boolean(),

@@ -49,6 +49,7 @@ const PACKAGES = "gcc=4:12.2.0-3\nlibc6:amd64=2.36-9+deb12u4\n";
 
 const HOW = {
   opamPackage: "hello",
+  repositories: ["default:https://opam.ocaml.org"],
   reason: "schedule",
   timeoutMs: 3_600_000,
   limits: { memoryMb: 2048, cpus: undefined, processes: undefined, diskMb: undefined },
@@ -138,6 +139,7 @@ describe("a build's papers", () => {
             job: "hello",
             platform: "debian-12",
             opamPackage: "hello",
+            repositories: ["default:https://opam.ocaml.org"],
             scriptSha256: sha256Of("true\n"),
             sourceDateEpoch: "1589138087",
           },

@@ -311,8 +311,11 @@ describe.skipIf(skip)("a shell in a kept sandbox", () => {
     await robur("job", "edit", "broken", "--script", file);
     const started = await robur("build", "start", "broken", "--wait");
     expect(started.code).toBe(0);
-    expect(
-      readdirSync(join(dataDirectory, "sandboxes")).filter((name) => /^[0-9a-f]{8}-/.test(name)).length,
-    ).toBe(1);
+    // The run is over a moment before its sandbox is gone.
+    await until("only the failed build's sandbox is left", () => {
+      const names = readdirSync(join(dataDirectory, "sandboxes"));
+      return names.filter((name) => /^[0-9a-f]{8}-/.test(name)).length === 1;
+    });
+    expect(keptOf(dataDirectory, next)).toBeDefined();
   });
 });

@@ -75,6 +75,19 @@ describe("what the original's clients ask for", () => {
     expect((await harness.ask(`/job/hello/build/${ID.toUpperCase()}`, JSON_WANTED)).status).toBe(200);
   });
 
+  test("the logo is where other pages show it from", async () => {
+    const harness = await withBuild();
+    for (const path of ["/img/robur-logo.png", "/img/robur-logo-black-writing.png"]) {
+      const answer = await harness.ask(path);
+      expect([answer.status, answer.headers.get("content-type")]).toEqual([
+        200,
+        "image/svg+xml; charset=utf-8",
+      ]);
+      expect(await answer.text()).toStartWith("<svg");
+    }
+    expect((await harness.ask("/img/other.png")).status).toBe(404);
+  });
+
   test("what isn't there is 404 in the form that was asked for", async () => {
     const harness = await withBuild();
     for (const path of [
