@@ -12,6 +12,8 @@ export interface Bundle {
   readonly files: Readonly<Record<string, string>>;
   readonly script: string;
   readonly style: string;
+  /** For the page with a terminal alone. */
+  readonly terminalStyle: string;
   readonly icon: string;
 }
 
@@ -22,7 +24,7 @@ export function bundleWeb(): Bundle {
   try {
     const { exitCode, stderr } = Bun.spawnSync(
       [
-        ...[process.execPath, "build", "islands/main.ts", "styles/main.css"],
+        ...[process.execPath, "build", "islands/main.ts", "styles/main.css", "styles/terminal.css"],
         ...["--target=browser", "--format=esm", "--splitting", "--minify-whitespace", "--minify-syntax"],
         ...["--sourcemap=none", "--production", "--public-path=/assets/", `--outdir=${out}`],
         ...["--entry-naming=[name]-[hash].[ext]", "--chunk-naming=part-[hash].[ext]"],
@@ -38,7 +40,8 @@ export function bundleWeb(): Bundle {
     return {
       files,
       script: find(files, /^main-.*\.js$/),
-      style: find(files, /\.css$/),
+      style: find(files, /^main-.*\.css$/),
+      terminalStyle: find(files, /^terminal-.*\.css$/),
       icon: `robur-${hash}.svg`,
     };
   } finally {

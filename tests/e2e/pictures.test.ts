@@ -1,8 +1,8 @@
 /** Pictures of builds in a real browser, drawn by the compiled server: opened, searched and walked through by keys. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import axe from "axe-core";
-import { existsSync, readFileSync } from "node:fs";
-import { type Browser, type Page, chromium } from "playwright-core";
+import { readFileSync } from "node:fs";
+import type { Browser } from "playwright-core";
+import { complaintsOf, needsBrowser, openBrowser } from "../browser.ts";
 import { TestServer } from "../commands/client-server.ts";
 import { compileC } from "../image/compiled.ts";
 import { lacks, needsCommands } from "../needs.ts";
@@ -10,18 +10,8 @@ import { generateExport } from "../opam/generate-export.ts";
 import { temporaryDirectory } from "../robur.ts";
 import { recordBytes } from "../store/builds/lab.ts";
 
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--no-first-run",
-  "--disable-background-networking",
-];
 const PATH = "/job/hello/build/08455214-8a9b-413a-b116-a65353dc0743";
-const isWithout = lacks(
-  CHROMIUM === undefined ? "there is no chromium: apt-get install chromium" : needsCommands("gcc"),
-);
+const isWithout = lacks(needsBrowser() ?? needsCommands("gcc"));
 
 describe.skipIf(isWithout)("pictures in a browser", () => {
   const here = temporaryDirectory();
@@ -53,7 +43,7 @@ describe.skipIf(isWithout)("pictures in a browser", () => {
     });
     const answer = await fetch("http://localhost/upload", { unix: server.socket, method: "POST", body });
     expect([answer.status, await answer.text()]).toEqual([201, ""]);
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+    browser = await openBrowser();
   }, 120_000);
 
   afterAll(async () => {
@@ -61,23 +51,12 @@ describe.skipIf(isWithout)("pictures in a browser", () => {
     await server?.[Symbol.asyncDispose]();
   });
 
-  const violations = async (page: Page) => {
-    await page.addScriptTag({ content: axe.source }).catch(() => page.evaluate(axe.source));
-    const found = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: { id: string }[] }> } };
-      return (await axe.run()).violations.map(({ id }) => id);
-    });
-    return found;
-  };
-
   test.each(["viztreemap", "viztreemap?fine", "vizdependencies", "vizdependencies?at=lib-3"])(
     "%s has nothing in the way of those who can't see it",
     async (path) => {
       const page = await open(`${PATH}/${path}`);
       await page.getByRole("searchbox").waitFor();
-      faults.length = 0;
-      expect(await violations(page)).toEqual([]);
-      faults.length = 0;
+      expect(await complaintsOf(page)).toEqual([]);
       await page.close();
     },
   );

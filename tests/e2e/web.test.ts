@@ -3,30 +3,16 @@
  * remove; with scripts and without, on a desktop and on a phone.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import axe from "axe-core";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type Browser, type BrowserContext, type Page, chromium } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { complaintsOf, needsBrowser, openBrowser } from "../browser.ts";
 import { buildGuest } from "../guests/build.ts";
 import { lacks } from "../needs.ts";
 import { command, environment, temporaryDirectory, until } from "../robur.ts";
 
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const PASSWORD = "correct horse battery";
 
-const isWithout = lacks(
-  CHROMIUM === undefined ? "there is no chromium: apt-get install chromium" : undefined,
-);
+const isWithout = lacks(needsBrowser());
 
 interface World {
   readonly browser: Browser;
@@ -59,7 +45,7 @@ async function startWorld(): Promise<World> {
     for await (const piece of server.stdout) output += new TextDecoder().decode(piece);
   })();
   const setupUrl = await until("the set-up link", () => /http:\/\/\S+\/setup#\S+/.exec(output)?.[0]);
-  const browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+  const browser = await openBrowser();
   const context = await browser.newContext();
   const page = await context.newPage();
   const faults: string[] = [];
@@ -96,15 +82,6 @@ async function signIn(page: Page, base: string): Promise<void> {
   await page.fill("#password", PASSWORD);
   await page.click("button:has-text('Sign in')");
   await page.waitForURL(`${base}/`);
-}
-
-async function complaintsOf(page: Page): Promise<string[]> {
-  await page.evaluate(axe.source);
-  const found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })");
-  const { violations } = found as axe.AxeResults;
-  return violations.map(
-    ({ id, nodes }) => `${page.url()}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`,
-  );
 }
 
 describe.skipIf(isWithout)("the pages", () => {

@@ -182,6 +182,7 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "GET /job/:job/build/latest/*": "builds",
   "GET /job/:job/build/:build": "builds",
   "GET /job/:job/build/:build/log": "builds",
+  "GET /job/:job/build/:build/shell": "admin",
   "POST /job/:job/build/:build/pin": "admin",
   "POST /job/:job/build/:build/remove": "admin",
   "GET /job/:job/build/:build/f/*": "builds",

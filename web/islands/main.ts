@@ -13,6 +13,7 @@ const ISLANDS: Readonly<Record<string, () => Promise<{ readonly mount: Island }>
   refresh: () => import("./refresh.ts"),
   "run-console": () => import("./run-console.ts"),
   setup: () => import("./setup.ts"),
+  terminal: () => import("./terminal.ts"),
   theme: () => import("./theme.ts"),
   treemap: () => import("./treemap.ts"),
   upload: () => import("./upload.ts"),

@@ -32,6 +32,8 @@ export interface BuildPageProps {
   /** For a failed build: the newest good one before it. */
   readonly lastGood: BuildSummary | undefined;
   readonly mayAdminister: boolean;
+  /** A shell can be had in what it left. */
+  readonly hasSandbox: boolean;
   /** What changed since the previous other output; undefined where there is none to compare with. */
   readonly changes: readonly Section[] | undefined;
 }
@@ -91,7 +93,7 @@ export function BuildPage(props: BuildPageProps) {
   );
 }
 
-function Failure({ page, build, lastGood }: BuildPageProps) {
+function Failure({ page, build, lastGood, hasSandbox }: BuildPageProps) {
   return (
     <div class="notice bad">
       <p>
@@ -103,6 +105,12 @@ function Failure({ page, build, lastGood }: BuildPageProps) {
           <a href={buildPath(lastGood)}>of {moment(lastGood.startedAt)}</a>,{" "}
           <Ago at={lastGood.startedAt} page={page} />.{" "}
           <a href={comparePath(lastGood.id, build.id)}>Compare the inputs</a>.
+        </p>
+      )}
+      {hasSandbox && (
+        <p>
+          Its sandbox is still there: <a href={`${buildPath(build)}/shell`}>open a shell in it</a>, or{" "}
+          <code>robur build shell {build.id.slice(0, 8)}</code>.
         </p>
       )}
     </div>

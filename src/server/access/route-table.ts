@@ -192,6 +192,7 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "GET /job/:job/build/latest/*": page("builds"),
   "GET /job/:job/build/:build": page("builds"),
   "GET /job/:job/build/:build/log": page("builds"),
+  "GET /job/:job/build/:build/shell": page("admin"),
   "POST /job/:job/build/:build/pin": form("admin", "build.pin"),
   "POST /job/:job/build/:build/remove": form("admin", "build.remove"),
   "GET /queue": page("builds"),

@@ -29,6 +29,14 @@ export const FRAMES_OURS: Readonly<Record<string, string>> = {
   "content-security-policy": `${SECURITY[0]![1]}; frame-src 'self'`,
 };
 
+/**
+ * For the page with a terminal, which writes style sheets of its own as it learns colours and sizes. Scripts are as
+ * limited there as anywhere.
+ */
+export const HAS_TERMINAL: Readonly<Record<string, string>> = {
+  "content-security-policy": SECURITY[0]![1].replace("style-src 'self'", "style-src 'self' 'unsafe-inline'"),
+};
+
 /** Sets them where the answer doesn't say otherwise. What doesn't ask to be cached isn't. */
 export function addHeaders(headers: Headers, id: string): void {
   for (const [name, value] of SECURITY) if (!headers.has(name)) headers.set(name, value);

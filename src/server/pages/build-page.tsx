@@ -1,8 +1,11 @@
 /** A build's page and its console's, its JSON, and what administrators do on it. */
 import { LogPage } from "../../../web/pages/console-text.tsx";
 import { BuildPage } from "../../../web/pages/build.tsx";
+import { BuildShellPage } from "../../../web/pages/build-shell.tsx";
+import { keptOf } from "../../builds/sandbox/kept.ts";
 import { parseBuildId } from "../../store/api.ts";
 import type { Build, BuildSummary } from "../../store/api.ts";
+import { BUNDLE } from "../assets.ts";
 import { visitOf } from "../access/visit.ts";
 import { consolePart, consoleTail } from "../builds/console-lines.ts";
 import { buildByPrefix, existingBuild, isOfJob } from "../builds/find.ts";
@@ -13,7 +16,7 @@ import { buildPath, jobPath, restOf } from "../builds/paths.ts";
 import { runCommands } from "../builds/run-commands.ts";
 import type { ServerContext } from "../context.ts";
 import { changesSince } from "./compare-page.tsx";
-import { FRAMES_OURS } from "../http/headers.ts";
+import { FRAMES_OURS, HAS_TERMINAL } from "../http/headers.ts";
 import { html, pageContext, readForm, seeOther } from "./render.tsx";
 
 interface Asked {
@@ -43,6 +46,7 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
   if (wantsJson(request)) return json(buildJson(build));
   const { builds, contents } = context;
   const visit = visitOf(request);
+  const mayAdminister = visit.principal.scopes.has("admin");
   const neighbours = builds.neighbours(build);
   const before = neighbours.previous === undefined ? undefined : builds.build(neighbours.previous.id);
   const script =
@@ -59,7 +63,8 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
       tail={await consoleTail(contents, build.console, TAIL_LINES)}
       commands={runCommands(build, originOf(request))}
       lastGood={build.main === undefined ? goodBefore(context, build) : undefined}
-      mayAdminister={visit.principal.scopes.has("admin")}
+      {...{ mayAdminister }}
+      hasSandbox={mayAdminister && keptOf(context.dataDirectory, build.id) !== undefined}
     />,
     200,
     { vary: "Accept", ...FRAMES_OURS },
@@ -87,6 +92,23 @@ export async function logPage(context: ServerContext, asked: Asked): Promise<Res
   const { lines, total } = await consolePart(context.contents, build.console, wanted);
   const page = { ...pageContext(request, visitOf(request), context.now()), path: buildPath(build) };
   return html(<LogPage {...{ page, build, lines, total, part, query }} perPage={LOG_LINES} />);
+}
+
+/** The shell in the sandbox that it left. */
+export function shellPage(context: ServerContext, asked: Asked): Response {
+  const build = ofAddress(context, asked);
+  if (build instanceof Response) return build;
+  const { request } = asked;
+  const page = {
+    ...pageContext(request, visitOf(request), context.now()),
+    path: `${buildPath(build)}/shell`,
+  };
+  const kept = keptOf(context.dataDirectory, build.id);
+  return html(
+    <BuildShellPage {...{ page, build, kept }} style={BUNDLE.terminalStyle} />,
+    kept === undefined ? 404 : 200,
+    HAS_TERMINAL,
+  );
 }
 
 export async function pinFromForm(context: ServerContext, { request, params }: Asked): Promise<Response> {

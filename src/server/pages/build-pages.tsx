@@ -18,7 +18,7 @@ import { failedJson, indexJson } from "../builds/original-json.ts";
 import { buildPath, jobPath, platformFilter, restOf } from "../builds/paths.ts";
 import type { ServerContext } from "../context.ts";
 import { notFound } from "../http/http-error.ts";
-import { buildPage, logPage, pinFromForm, removeFromForm } from "./build-page.tsx";
+import { buildPage, logPage, pinFromForm, removeFromForm, shellPage } from "./build-page.tsx";
 import { choosePage, comparePage } from "./compare-page.tsx";
 import { jobPage } from "./job-page.tsx";
 import { html, pageContext } from "./render.tsx";
@@ -164,6 +164,7 @@ export function buildPages(context: ServerContext) {
     .get("/job/:job/build/latest/*", (asked) => toLatest(context, asked), hide)
     .get("/job/:job/build/:build", (asked) => buildPage(context, asked), hide)
     .get("/job/:job/build/:build/log", (asked) => logPage(context, asked), hide)
+    .get("/job/:job/build/:build/shell", (asked) => shellPage(context, asked), hide)
     .post("/job/:job/build/:build/pin", (asked) => pinFromForm(context, asked), form)
     .post("/job/:job/build/:build/remove", (asked) => removeFromForm(context, asked), form);
 }

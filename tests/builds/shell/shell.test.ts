@@ -11,6 +11,7 @@ import { openSandboxes } from "../../../src/builds/sandbox/sandboxes.ts";
 import { boundSize } from "../../../src/builds/shell/shell-session.ts";
 import { readSmallFile } from "../../../src/linux/libc.ts";
 import { parsePlatform } from "../../../src/store/api.ts";
+import { complaintsOf, needsBrowser, openBrowser } from "../../browser.ts";
 import { lacks, needsCommands, needsRoot } from "../../needs.ts";
 import { command, environment, run, temporaryDirectory, until } from "../../robur.ts";
 
@@ -288,6 +289,56 @@ describe.skipIf(skip)("a shell in a kept sandbox", () => {
     expect(await knock(path, { Cookie: root, Origin: origin, Upgrade: "h2c" })).toBe(426);
     const audit = await api<{ entries: readonly { action: string; actor: string }[] }>("/api/v1/audit");
     expect(audit.entries).toContainEqual(expect.objectContaining({ action: "build.shell", actor: "root" }));
+  });
+
+  test.skipIf(lacks(needsBrowser()))("is a terminal on a page as well", async () => {
+    const browser = await openBrowser();
+    try {
+      const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+      page.setDefaultTimeout(20_000);
+      const faults: string[] = [];
+      page.on("pageerror", (error) => faults.push(error.message));
+      page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+      page.on("request", (request) => request.url().startsWith(base) || faults.push(request.url()));
+      await page.goto(`${base}/sign-in`);
+      await page.fill("#user", "root");
+      await page.fill("#password", "correct horse battery");
+      await page.click("button:has-text('Sign in')");
+      await page.waitForURL(`${base}/`);
+      await page.goto(`${base}/job/broken/build/${build}`);
+      await page.click("text=open a shell in it");
+      const screen = () => page.locator(".xterm-rows").innerText();
+      await page.waitForSelector(".live.on");
+      await until("a prompt", async () => /# \s*$/.test(await screen()));
+      await page.keyboard.type("cat trace; stty size\n");
+      const size = async () =>
+        /(\d+) (\d+)\s+\S*# \s*$/
+          .exec(await screen())
+          ?.slice(1)
+          .map(Number);
+      const wide = await until("the answers", size);
+      expect(await screen()).toContain("left");
+      await page.setViewportSize({ width: 390, height: 844 });
+      await until("a narrower terminal", async () => {
+        await page.keyboard.type("clear; stty size\n");
+        const narrow = await until("its size", size);
+        return narrow[1]! < wide[1]!;
+      });
+      expect(await complaintsOf(page)).toEqual([]);
+      const isWider = await page.evaluate("document.documentElement.scrollWidth > innerWidth");
+      expect(isWider).toBe(false);
+      await page.keyboard.type("exit 5\n");
+      await page.waitForSelector("text=the shell ended with status 5");
+      await page.click("text=Open again");
+      await page.waitForSelector(".live.on");
+      expect(faults).toEqual([]);
+    } finally {
+      await browser.close();
+    }
+    const without = await fetch(`http://localhost/job/broken/build/${build}/shell`, {
+      unix: socket,
+    } as RequestInit);
+    expect(await without.text()).toContain(`robur build shell ${build}`);
   });
 
   test("isn't there for other builds, which is said in words", async () => {

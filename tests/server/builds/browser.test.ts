@@ -1,24 +1,12 @@
 /** The pages of builds in a real browser: whole, accessible, on a phone as well, and deaf to what builds say. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import axe from "axe-core";
-import { existsSync } from "node:fs";
-import { type Browser, type BrowserContextOptions, type Page, chromium } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { complaintsOf, needsBrowser, openBrowser } from "../../browser.ts";
 import { lacks } from "../../needs.ts";
 import { PASSWORD, type Served, serveBuilds } from "./served.ts";
 import { fillWorld } from "./world.ts";
 
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-sync",
-];
-const isWithout = lacks(
-  CHROMIUM === undefined ? "there is no chromium: apt-get install chromium" : undefined,
-);
+const isWithout = lacks(needsBrowser());
 
 /** Whatever a builder may say, as somebody would who means harm. */
 const EVIL = `<img src=x onerror="document.title='hacked'"><script>document.title='hacked'</script>`;
@@ -49,7 +37,7 @@ describe.skipIf(isWithout)("the pages of builds", () => {
 
   beforeAll(async () => {
     served = await serveBuilds();
-    browser = await chromium.launch({ executablePath: CHROMIUM!, args: FLAGS });
+    browser = await openBrowser();
     await fillWorld(send, Date.now());
     const form = new FormData();
     form.append(
@@ -126,15 +114,9 @@ describe.skipIf(isWithout)("the pages of builds", () => {
     await page.evaluate(
       "for (const d of document.querySelectorAll('details:not(.picture):not(.menu)')) d.open = true",
     );
-    await page.evaluate(axe.source);
-    const { violations } = (await page.evaluate(
-      "axe.run(document, { resultTypes: ['violations'] })",
-    )) as axe.AxeResults;
     const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
     return [
-      ...violations.map(
-        ({ id, nodes }) => `${name}: ${id}: ${nodes.map(({ html }) => html.slice(0, 150)).join(" | ")}`,
-      ),
+      ...(await complaintsOf(page)).map((complaint) => `${name}: ${complaint}`),
       ...(Number(overflow) > 0 ? [`${name} is ${String(overflow)} pixels too wide`] : []),
     ];
   }
