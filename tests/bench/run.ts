@@ -1,10 +1,10 @@
 /**
  * `npm run bench`: every benchmark, one after another, since each wants the machine to itself. With a name (`tender`,
- * `spt`, `network`, `create`, `store`, `builds`, `queue`) that one, and what follows is its own arguments.
+ * `spt`, `network`, `create`, `store`, `uploads`, `builds`, `queue`) that one, and what follows is its own arguments.
  */
 import { join } from "node:path";
 
-const BENCHMARKS = ["tender", "spt", "network", "create", "store", "builds", "queue"];
+const BENCHMARKS = ["tender", "spt", "network", "create", "store", "uploads", "builds", "queue"];
 
 const [name, ...args] = process.argv.slice(2);
 if (name !== undefined && !BENCHMARKS.includes(name)) {

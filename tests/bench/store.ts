@@ -11,6 +11,7 @@ import { collect } from "../../src/store/collection/collect.ts";
 import { storeStatistics } from "../../src/store/collection/statistics.ts";
 import { openContentStore } from "../../src/store/contents/content-store.ts";
 import { randomBytes } from "../store/bytes.ts";
+import { changed, consoleOf, machineCode, switchExport } from "./daily-builds.ts";
 
 const MIB = 1024 * 1024;
 const SIZE = Number(process.env["ROBUR_BENCH_MIB"] ?? 256) * MIB;
@@ -127,21 +128,6 @@ async function transfer(base: string, work: () => Promise<string>): Promise<Tran
   return { ms, answer, text };
 }
 
-/** Bytes that compress as programs do: this runtime's own. */
-function machineCode(size: number): Uint8Array {
-  const code = new Uint8Array(size);
-  const descriptor = openSync(process.execPath, "r");
-  for (let at = 0, from = 0, round = 0; at < size; round++) {
-    const count = readSync(descriptor, code, at, Math.min(64 * MIB, size - at), from);
-    // The second time it must be something new.
-    if (round > 0) for (let i = at; i < at + count; i += 509) code[i] = (code[i]! + round) & 0xff;
-    at += count;
-    from = count === 0 ? 0 : from + count;
-  }
-  closeSync(descriptor);
-  return code;
-}
-
 function writePlainly(path: string, bytes: Uint8Array): void {
   const descriptor = openSync(path, "w");
   for (let at = 0; at < bytes.length;)
@@ -212,31 +198,6 @@ async function measureRoom(directory: string): Promise<void> {
   if (ratio <= MOST) return;
   console.log(`  that is more than ${100 * MOST} %`);
   process.exitCode = 1;
-}
-
-/** A contiguous part is another, a few bytes longer or shorter than what was there. */
-function changed(bytes: Uint8Array, day: number, part: number): Uint8Array {
-  const length = Math.floor(bytes.length * part);
-  const at = (day * 7_654_321) % (bytes.length - length);
-  const fresh = machineCode(length + (day % 17) - 8);
-  const noise = randomBytes(fresh.length, day);
-  for (let i = 0; i < fresh.length; i += 16) fresh[i] = noise[i]!;
-  return Buffer.concat([bytes.subarray(0, at), fresh, bytes.subarray(at + length)]);
-}
-
-function switchExport(day: number): string {
-  const packages = Array.from({ length: 150 }, (_, i) => {
-    const version = `${1 + (i % 4)}.${i % 9}.${day % (i + 2) === 0 ? day : 0}`;
-    return `package "package-${i}" {\n  opam-version: "2.0"\n  version: "${version}"\n  build: ["dune" "build" "-p" name]\n}\n`;
-  });
-  return `opam-version: "2.0"\n${packages.join("")}`;
-}
-
-function consoleOf(day: number): string {
-  return Array.from(
-    { length: 2000 },
-    (_, i) => `${i}.${(day * 37 + i) % 1000}s:compiling module ${i}\n`,
-  ).join("");
 }
 
 function mb(bytes: number): string {
