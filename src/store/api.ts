@@ -191,6 +191,14 @@ export interface RecordUpload {
   readonly mayUpload: (job: JobName) => boolean;
   readonly uploadedBy: string;
   readonly worker?: string | undefined;
+  /** What was announced of the build: with another id, or without that file, it is refused. */
+  readonly announced?: Announced | undefined;
+}
+
+export interface Announced {
+  readonly id: BuildId;
+  /** The main binary's; undefined where it has none. */
+  readonly main: Sha256 | undefined;
 }
 
 /** One console line: nanoseconds since the start, and its bytes without the line end. */

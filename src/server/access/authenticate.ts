@@ -1,8 +1,10 @@
 /** From a request to who asks. */
+import type { Database } from "bun:sqlite";
+import { userNameFor } from "../../store/import/names.ts";
 import { isPassword } from "../accounts/passwords.ts";
 import { checkToken } from "../accounts/tokens.ts";
 import { sessionUser } from "../accounts/sessions.ts";
-import { findUser } from "../accounts/users.ts";
+import { type User, findUser } from "../accounts/users.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
 import { readCookie } from "../http/cookies.ts";
@@ -95,11 +97,17 @@ async function byPassword(
   const key = name.toLowerCase().slice(0, 64);
   spend(limits.secretByAddress, from, now());
   spend(limits.passwordByUser, key, now());
-  const user = findUser(db, name);
+  const user = findUser(db, name) ?? takenOver(db, name);
   if (!(await isPassword(password, user?.passwordHash)) || user === undefined) {
     throw new HttpError(401, "wrong-password", "user name or password is wrong");
   }
   limits.secretByAddress.reset(from);
   limits.passwordByUser.reset(key);
   return passwordPrincipal(user);
+}
+
+/** The user whom an import gave another name: a builder-server goes on with the address that it has, `Jane_Doe:…@`. */
+function takenOver(db: Database, name: string): User | undefined {
+  const ours = userNameFor(name);
+  return ours === undefined ? undefined : findUser(db, ours);
 }

@@ -1,8 +1,10 @@
 /**
- * Passwords: argon2id, and scrypt for those that were taken over from a builder-web. A check takes 64 MiB and 150 ms, so only a few run at once, and more than a few are turned
- * away: otherwise signing in would be the cheapest way to take the machine down.
+ * Passwords: argon2id, and scrypt for those that were taken over from a builder-web. A check takes 64 MiB and 150 ms, so
+ * only a few run at once, and more than a few are turned away: otherwise signing in would be the cheapest way to take
+ * the machine down.
  */
 import { scrypt, timingSafeEqual } from "node:crypto";
+import { SCRYPT_MEMORY, isScryptAffordable } from "../../lib/scrypt.ts";
 import { HttpError } from "../http/http-error.ts";
 import { AccountError } from "./account-error.ts";
 
@@ -43,20 +45,13 @@ async function verify(password: string, hash: string): Promise<boolean> {
 }
 
 const SCRYPT = /^\$scrypt\$n=(\d{1,8}),r=(\d{1,4}),p=(\d{1,4})\$([A-Za-z0-9+/]+=*)\$([A-Za-z0-9+/]+=*)$/;
-/** Bytes that one check may take. */
-const SCRYPT_MEMORY = 256 * 1024 * 1024;
 
 /** RFC 7914; `$scrypt$n=16384,r=8,p=1$<salt>$<hash>`, both in Base64. False for parameters that are out of bounds. */
 async function verifyScrypt(password: string, text: string): Promise<boolean> {
   const [, n = "", r = "", p = "", salt = "", hash = ""] = SCRYPT.exec(text) ?? [];
   const wanted = Buffer.from(hash, "base64");
   const options = { N: Number(n), r: Number(r), p: Number(p), maxmem: SCRYPT_MEMORY };
-  const isInBounds =
-    Math.log2(options.N) % 1 === 0 &&
-    ![options.N - 1, options.r, options.p, wanted.length].includes(0) &&
-    128 * options.N * options.r <= SCRYPT_MEMORY - (1 << 20) &&
-    options.p <= 16;
-  if (!isInBounds) return false;
+  if (wanted.length === 0 || !isScryptAffordable(options)) return false;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   scrypt(password, Buffer.from(salt, "base64"), wanted.length, options, (error, key) =>
     // Bun says undefined where Node says null.

@@ -96,14 +96,7 @@ export function insertBuild(db: Database, build: BuildRows): boolean {
         row,
       );
     }
-    for (const [position, { offset, content }] of (build.record?.files ?? []).entries()) {
-      db.query("INSERT INTO record_file (build, position, offset, content) VALUES (?, ?, ?, ?)").run(
-        row,
-        position,
-        offset,
-        content.id,
-      );
-    }
+    if (build.record !== undefined) putRecord(db, row, build.record);
     putPackages(db, build);
     return true;
   });
@@ -134,8 +127,8 @@ function insertRow(db: Database, build: BuildRows, job: number): number {
   const { id } = db
     .query<{ id: number }, (string | number | Uint8Array | null)[]>(
       `INSERT INTO build (uuid, job, platform, started_at, finished_at, result_kind, result_code, result_text,
-         input_id, solo5, script, console, record, uploaded_by, worker, received_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+         input_id, solo5, script, console, uploaded_by, worker, received_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
     )
     .get(
       build.id,
@@ -150,7 +143,6 @@ function insertRow(db: Database, build: BuildRows, job: number): number {
       build.solo5 === undefined ? null : JSON.stringify(build.solo5),
       build.script.id,
       build.console.id,
-      build.record?.frame.id ?? null,
       build.uploadedBy,
       build.worker ?? null,
       build.receivedAt,
@@ -158,8 +150,21 @@ function insertRow(db: Database, build: BuildRows, job: number): number {
   return id;
 }
 
-/** An export that was here before has its packages already. */
-function putPackages(db: Database, { artifacts, packages }: BuildRows): void {
+/** Gives a build, by its row, the record that it hasn't yet. Within a transaction. */
+export function putRecord(db: Database, build: number, { frame, files }: KeptRecord): void {
+  db.query("UPDATE build SET record = ? WHERE id = ?").run(frame.id, build);
+  const insert = db.query<unknown, [number, number, number, number]>(
+    "INSERT INTO record_file (build, position, offset, content) VALUES (?, ?, ?, ?)",
+  );
+  for (const [position, { offset, content }] of files.entries())
+    insert.run(build, position, offset, content.id);
+}
+
+/** What a switch export has installed, to be searched for. One that was here before has its packages already. */
+export function putPackages(
+  db: Database,
+  { artifacts, packages }: Pick<BuildRows, "artifacts" | "packages">,
+): void {
   const file = artifacts.find(({ path }) => path === "opam-switch");
   if (file === undefined || packages.length === 0) return;
   const key = sha256Bytes(file.sha256);

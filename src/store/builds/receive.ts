@@ -4,8 +4,7 @@
  * the next collection removes.
  */
 import type { Database } from "bun:sqlite";
-import { KIB } from "../../lib/units.ts";
-import { encodeEntry, recordFrame } from "../../protocols/builder/record-writer.ts";
+import { encodeEntry } from "../../protocols/builder/record-writer.ts";
 import { ENTRY, type RecordLimits, type RecordPart, readRecord } from "../../protocols/builder/record.ts";
 import { decode } from "../../protocols/der/der.ts";
 import { DerError } from "../../protocols/der/der-error.ts";
@@ -14,7 +13,6 @@ import {
   type Content,
   type ContentSession,
   type ContentStore,
-  type ContentWriter,
   type NewBuild,
   type RecordUpload,
   type UploadRefusal,
@@ -28,6 +26,8 @@ import { ConsoleSpool } from "./console-spool.ts";
 import { consoleText } from "./console-text.ts";
 import { type BuildRows, type KeptRecord, insertBuild, mainBinary } from "./insert-build.ts";
 import { describeFiles } from "./job-tags.ts";
+import { makeRecord } from "./make-record.ts";
+import { PIECE, PieceWriter } from "./piece-writer.ts";
 
 /** What receiving needs to know. */
 export interface Reception {
@@ -42,9 +42,6 @@ export interface Reception {
 type Received =
   | { readonly ok: true; readonly id: BuildRows["id"] }
   | { readonly ok: false; readonly refusal: UploadRefusal };
-
-/** Small pieces are put together before they are written. */
-const PIECE = 64 * KIB;
 
 /** Thrown within this file only, to leave it from wherever a record turns out to be unacceptable. */
 class Refused extends Error {
@@ -104,7 +101,7 @@ async function receive(
         script = await session.put(part.script);
         break;
       case "identity":
-        Object.assign(fields, acceptIdentity(reception, part));
+        Object.assign(fields, acceptIdentity(reception, part, upload));
         break;
       case "console":
         for (const entry of part.encoded) await spool.push(entry);
@@ -122,6 +119,7 @@ async function receive(
     }
   }
   await frame.flush(0);
+  acceptMain(files.files, upload);
   return await finish(reception, {
     ...(fields as Required<typeof fields>),
     script: script!,
@@ -147,31 +145,14 @@ export async function receiveFiles(reception: Reception, build: NewBuild): Promi
     }
     await text.flush(0);
     const files = new FileList();
-    const paths = build.files.map(({ path }) => files.accept(path));
-    const { head, tail, holes } = recordFrame({
-      ...build,
-      name: build.job,
-      uuid: build.id,
-      consoleSize: spool.size,
-      files: build.files.map(({ content }, i) => ({ path: paths[i]!, size: content.size })),
-    });
-    await using frame = new PieceWriter(session.writer());
-    frame.add(head);
-    for await (const entries of spool.reversed()) {
-      for (const entry of entries) frame.add(entry);
-      await frame.flush(PIECE);
-    }
-    frame.add(tail);
-    await frame.flush(0);
-    for (const [i, { content }] of build.files.entries()) {
-      files.add({ path: paths[i]!, content, offset: holes[i]! });
-    }
+    const named = build.files.map(({ path, content }) => ({ path: files.accept(path), content }));
+    const record = await makeRecord(session, { ...build, name: build.job, uuid: build.id }, spool, named);
     return await finish(reception, {
       ...build,
       script: await session.put(build.script),
       console: await text.finish(),
-      files: files.files,
-      frame: await frame.finish(),
+      files: named.map((file, i) => ({ ...file, offset: record.files[i]!.offset })),
+      frame: record.frame,
       worker: build.worker,
     });
   } catch (error) {
@@ -211,13 +192,26 @@ function acceptJob(name: string, upload: RecordUpload): BuildRows["job"] {
 function acceptIdentity(
   reception: Reception,
   part: Extract<RecordPart, { kind: "identity" }>,
+  { announced }: RecordUpload,
 ): Pick<BuildRows, "id" | "platform"> {
   const platform = parsePlatform(part.platform);
   if (platform === undefined) throw bad(`${JSON.stringify(part.platform)} can't be a platform's name`);
   const id = parseBuildId(part.uuid);
   if (id === undefined) throw bad(`${part.uuid} is no UUID`);
+  if (announced !== undefined && announced.id !== id)
+    throw otherwise(`this is build ${id}, not ${announced.id}`);
   acceptId(reception, id);
   return { id, platform };
+}
+
+function acceptMain(files: readonly ReceivedFile[], { announced }: RecordUpload): void {
+  const main = announced?.main;
+  if (main === undefined || files.some(({ content }) => content.sha256 === main)) return;
+  throw otherwise(`the announced main binary, with the SHA-256 ${main}, is not in it`);
+}
+
+function otherwise(message: string): Refused {
+  return new Refused({ code: "wrong-hash", message });
 }
 
 function acceptId({ find }: Reception, id: BuildRows["id"]): void {
@@ -272,39 +266,6 @@ class FileList {
 
   add(file: ReceivedFile): void {
     this.files.push(file);
-  }
-}
-
-/** Puts small pieces together for a writer. */
-class PieceWriter implements AsyncDisposable {
-  readonly #writer: ContentWriter;
-  #pieces: Uint8Array[] = [];
-  #held = 0;
-
-  constructor(writer: ContentWriter) {
-    this.#writer = writer;
-  }
-
-  /** Takes a copy of the bytes. */
-  add(bytes: Uint8Array): void {
-    this.#pieces.push(bytes.slice());
-    this.#held += bytes.length;
-  }
-
-  /** Writes what is held, when it is at least so much. */
-  async flush(least: number): Promise<void> {
-    if (this.#held === 0 || this.#held < least) return;
-    const bytes = Buffer.concat(this.#pieces);
-    [this.#pieces, this.#held] = [[], 0];
-    await this.#writer.write(bytes);
-  }
-
-  async finish(): Promise<Content> {
-    return await this.#writer.finish();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer[Symbol.asyncDispose]();
   }
 }
 

@@ -1,11 +1,13 @@
 /**
  * The rows of a builder-web's database (schema 16 to 18), read from a copy: a long reading of the original would keep
- * a server that runs on it from writing. Times are made in SQL, for their picoseconds are no safe integers here.
+ * a server that runs on it from writing. Times are made in SQL, for their picoseconds are no safe integers here. A
+ * column's type is only a wish in SQLite: what is something else is made what it should be, also in SQL.
  */
 import { Database } from "bun:sqlite";
-import { closeSync, existsSync, openSync, readSync, readdirSync, rmSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ImportError } from "./import-error.ts";
+import { isBusy } from "../../db/database-error.ts";
+import { ImportError, isNotPermitted, notPermitted } from "./import-error.ts";
 
 /** `PRAGMA application_id` of each of its databases. */
 const APPLICATION_ID = 1234839235;
@@ -66,7 +68,6 @@ export interface BuilderWebDatabase extends Disposable {
   jobs(): readonly JobRow[];
   /** Pairs of a user's and a job's id. */
   access(): readonly { readonly user: number; readonly job: number }[];
-  countBuilds(): number;
   /** Oldest first. */
   buildIds(): readonly number[];
   build(id: number): BuildRow | undefined;
@@ -79,13 +80,7 @@ export interface BuilderWebDatabase extends Disposable {
  */
 export function openBuilderWeb(directory: string, scratch: string): BuilderWebDatabase {
   const path = join(directory, "builder.sqlite3");
-  if (!existsSync(path)) {
-    throw new ImportError("missing", `${directory} is no data directory of builder-web`, {
-      why: "there is no builder.sqlite3 in it",
-      hint: "robur import builder-web /var/lib/builder-web",
-    });
-  }
-  refuseOther(path);
+  refuseOther(path, directory);
   // One that was killed while it copied.
   for (const name of readdirSync(scratch)) if (COPY.test(name)) rmSync(join(scratch, name), { force: true });
   const copy = join(scratch, `import-${crypto.randomUUID()}.sqlite3`);
@@ -101,7 +96,7 @@ export function openBuilderWeb(directory: string, scratch: string): BuilderWebDa
     rmSync(copy, { force: true });
   }
   try {
-    return new Rows(db, checkVersion(db, path));
+    return new Rows(db, path, checkVersion(db, path));
   } catch (error) {
     db.close();
     throw error instanceof ImportError ? error : unreadable(path, error);
@@ -109,20 +104,21 @@ export function openBuilderWeb(directory: string, scratch: string): BuilderWebDa
 }
 
 /** Before SQLite gets to see it: so another kind of file has another sentence. */
-function refuseOther(path: string): void {
+function refuseOther(path: string, directory: string): void {
   const magic = Buffer.alloc(16);
   let fd: number;
   try {
     fd = openSync(path, "r");
   } catch (error) {
-    throw new ImportError("not-permitted", `${path} can't be read`, {
-      why: error instanceof Error ? error.message : String(error),
-      hint: "the same command with sudo, or on a copy of the directory",
+    if (isNotPermitted(error)) throw notPermitted(path, directory, error);
+    throw new ImportError("missing", `${directory} is no data directory of builder-web`, {
+      why: "there is no builder.sqlite3 in it",
+      hint: "robur import builder-web /var/lib/builder-web",
       cause: error,
     });
   }
   try {
-    readSync(fd, magic, 0, magic.length, 0);
+    if (fstatSync(fd).isFile()) readSync(fd, magic, 0, magic.length, 0);
   } finally {
     closeSync(fd);
   }
@@ -138,11 +134,19 @@ function copyDatabase(path: string, copy: string): void {
 
 function unreadable(path: string, error: unknown): ImportError {
   const why = error instanceof Error ? error.message : String(error);
+  const hint = hintFor(path, error);
   return new ImportError("unreadable", `${path} can't be read`, {
-    why,
-    hint: `if its server was killed, what it left is put right by: sqlite3 ${path} 'SELECT count(*) FROM job'`,
-    cause: error,
+    ...{ why, cause: error },
+    ...(hint === undefined ? {} : { hint }),
   });
+}
+
+function hintFor(path: string, error: unknown): string | undefined {
+  if (isBusy(error)) return "the same command again: its server is writing";
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  // A journal lies beside it, which who may only read can't play back.
+  if (!code.startsWith("SQLITE_READONLY")) return undefined;
+  return `if its server was killed, what it left is put right by: sqlite3 ${path} 'SELECT count(*) FROM job'`;
 }
 
 function checkVersion(db: Database, path: string): number {
@@ -173,12 +177,21 @@ function checkVersion(db: Database, path: string): number {
   );
 }
 
+const text = (column: string, as = column) => `CAST(${column} AS TEXT) AS ${as}`;
+const whole = (column: string, as = column) => `CAST(${column} AS INTEGER) AS ${as}`;
+const bytes = (column: string, as = column) => `CAST(${column} AS BLOB) AS ${as}`;
+/** Milliseconds since 1970. Picoseconds within a day are beyond 2^53. */
+const instant = (name: string, as: string) =>
+  `CAST(${name}_d AS INTEGER) * 86400000 + CAST(${name}_ps AS INTEGER) / 1000000000 AS ${as}`;
+
 class Rows implements BuilderWebDatabase {
   readonly #db: Database;
+  readonly #path: string;
   readonly version: number;
 
-  constructor(db: Database, version: number) {
+  constructor(db: Database, path: string, version: number) {
     this.#db = db;
+    this.#path = path;
     this.version = version;
   }
 
@@ -186,64 +199,64 @@ class Rows implements BuilderWebDatabase {
     this.#db.close();
   }
 
+  /** Throws ImportError for a table that isn't there, or pages that are damaged. */
+  #all<Row>(sql: string, ...values: number[]): Row[] {
+    try {
+      return this.#db.query<Row, number[]>(sql).all(...values);
+    } catch (error) {
+      throw unreadable(this.#path, error);
+    }
+  }
+
   users(): UserRow[] {
-    return this.#db
-      .query<UserRow, []>(
-        `SELECT id, username, password_hash AS hash, password_salt AS salt, scrypt_n AS n, scrypt_r AS r,
-           scrypt_p AS p, restricted FROM user ORDER BY id`,
-      )
-      .all();
+    const columns = [
+      ...[whole("id"), text("username"), bytes("password_hash", "hash"), bytes("password_salt", "salt")],
+      ...[whole("scrypt_n", "n"), whole("scrypt_r", "r"), whole("scrypt_p", "p"), whole("restricted")],
+    ];
+    return this.#all(`SELECT ${columns.join(", ")} FROM user ORDER BY id`);
   }
 
   jobs(): JobRow[] {
     const tag = (name: string) =>
-      `(SELECT value FROM job_tag JOIN tag ON tag.id = job_tag.tag WHERE job_tag.job = job.id AND tag.tag = '${name}')`;
-    return this.#db
-      .query<JobRow, []>(
-        // New uploads of the original write `readme`, though it reads `readme.md` only.
-        `SELECT id, name, ${tag("section")} AS section, ${tag("synopsis")} AS synopsis,
-           ${tag("description")} AS description, coalesce(${tag("readme.md")}, ${tag("readme")}) AS readme
-         FROM job ORDER BY id`,
-      )
-      .all();
+      `(SELECT CAST(value AS TEXT) FROM job_tag JOIN tag ON tag.id = job_tag.tag
+        WHERE job_tag.job = job.id AND tag.tag = '${name}')`;
+    return this.#all(
+      // New uploads of the original write `readme`, though it reads `readme.md` only.
+      `SELECT id, ${text("name")}, ${tag("section")} AS section, ${tag("synopsis")} AS synopsis,
+         ${tag("description")} AS description, coalesce(${tag("readme.md")}, ${tag("readme")}) AS readme
+       FROM job ORDER BY id`,
+    );
   }
 
   access(): { user: number; job: number }[] {
-    return this.#db
-      .query<{ user: number; job: number }, []>("SELECT user, job FROM access_list ORDER BY id")
-      .all();
-  }
-
-  countBuilds(): number {
-    return this.#db.query<{ n: number }, []>("SELECT count(*) AS n FROM build").get()?.n ?? 0;
+    return this.#all("SELECT user, job FROM access_list ORDER BY id");
   }
 
   buildIds(): number[] {
-    return this.#db
-      .query<{ id: number }, []>("SELECT id FROM build ORDER BY start_d, start_ps, id")
-      .all()
-      .map(({ id }) => id);
+    return this.#all<{ id: number }>("SELECT id FROM build ORDER BY start_d, start_ps, id").map(
+      ({ id }) => id,
+    );
   }
 
   build(id: number): BuildRow | undefined {
-    const row = this.#db
-      .query<BuildRow, [number]>(
-        `SELECT build.id, uuid, job, start_d * 86400000 + start_ps / 1000000000 AS startedAt,
-           finish_d * 86400000 + finish_ps / 1000000000 AS finishedAt, result_code AS resultCode,
-           result_msg AS resultMessage, console, script, platform, main_binary AS mainBinary,
-           coalesce(username, '') AS username, input_id AS inputId
-         FROM build LEFT JOIN user ON user.id = build.user WHERE build.id = ?`,
-      )
-      .get(id);
-    return row ?? undefined;
+    const columns = [
+      ...["build.id", "job", text("uuid"), text("console"), text("script"), text("platform")],
+      ...[instant("start", "startedAt"), instant("finish", "finishedAt"), bytes("input_id", "inputId")],
+      ...[whole("result_code", "resultCode"), text("result_msg", "resultMessage")],
+      ...["main_binary AS mainBinary", "CAST(coalesce(username, '') AS TEXT) AS username"],
+    ];
+    return this.#all<BuildRow>(
+      `SELECT ${columns.join(", ")} FROM build LEFT JOIN user ON user.id = build.user WHERE build.id = ?`,
+      id,
+    )[0];
   }
 
   artifacts(build: number): ArtifactRow[] {
-    const localpath = this.version < CONTENT_ADDRESSED ? "localpath" : "NULL AS localpath";
-    return this.#db
-      .query<ArtifactRow, [number]>(
-        `SELECT id, filepath, sha256, size, ${localpath} FROM build_artifact WHERE build = ? ORDER BY id`,
-      )
-      .all(build);
+    const localpath = this.version < CONTENT_ADDRESSED ? text("localpath") : "NULL AS localpath";
+    return this.#all(
+      `SELECT id, ${text("filepath")}, ${bytes("sha256")}, ${whole("size")}, ${localpath}
+       FROM build_artifact WHERE build = ? ORDER BY id`,
+      build,
+    );
   }
 }

@@ -4,21 +4,21 @@
  * UUID, so an import that was interrupted is begun again and goes on: nothing comes twice.
  */
 import type { Database } from "bun:sqlite";
-import { type Stats, statSync } from "node:fs";
-import { join, resolve, sep } from "node:path";
+import { resolve } from "node:path";
 import { sha256Text } from "../../lib/sha256.ts";
 import { fromDatabaseResult } from "../../protocols/builder/results.ts";
 import {
   type BuildId,
   type BuildResult,
-  type Content,
   type ContentSession,
   type ContentStore,
   type JobName,
-  type Sha256,
   parseBuildId,
 } from "../api.ts";
-import { StoreError } from "../store-error.ts";
+import { readNotes } from "../builds/build-notes.ts";
+import { type BuildFile, inputId, insertBuild, mainBinary } from "../builds/insert-build.ts";
+import { describeFiles } from "../builds/job-tags.ts";
+import { importArtifacts, importText } from "./builder-web-files.ts";
 import {
   type ArtifactRow,
   type BuildRow,
@@ -26,10 +26,8 @@ import {
   openBuilderWeb,
 } from "./builder-web-rows.ts";
 import { ImportError } from "./import-error.ts";
-import { readNotes } from "../builds/build-notes.ts";
-import { type BuildFile, inputId, insertBuild, mainBinary } from "../builds/insert-build.ts";
-import { hasBuild, insertJob, lostArtifacts, mendArtifact } from "./insert-job.ts";
-import { describeFiles } from "../builds/job-tags.ts";
+import { importedRecord } from "./imported-record.ts";
+import { importedState, insertJob, mendBuild } from "./insert-job.ts";
 import { artifactPathFor, jobNameFor, platformFor } from "./names.ts";
 import { type ImportOptions, type ImportSummary, Tally } from "./report.ts";
 import { importAccess, importUsers } from "./users.ts";
@@ -42,16 +40,19 @@ export interface ImportRoom {
   readonly dataDirectory: string;
 }
 
-/** Scripts are small; consoles of long builds are not. */
-const LARGEST_TEXT = 1024 ** 3;
-
 interface Work {
   readonly room: ImportRoom;
   readonly options: ImportOptions;
   readonly source: BuilderWebDatabase;
-  /** Its real path. */
+  /** Absolute. */
   readonly directory: string;
   readonly tally: Tally;
+}
+
+/** A job as it is here. */
+interface OurJob {
+  readonly name: JobName;
+  readonly readme: string | null;
 }
 
 /** Throws ImportError (interrupted too), and DatabaseError for a full disk of ours. */
@@ -81,18 +82,18 @@ export async function importBuilderWeb(
   return tally.summary();
 }
 
-function importJobs({ room, source, tally, options }: Work): ReadonlyMap<number, JobName> {
-  const names = new Map<number, JobName>();
+function importJobs({ room, source, tally, options }: Work): ReadonlyMap<number, OurJob> {
+  const jobs = new Map<number, OurJob>();
   for (const { id, name, ...tags } of source.jobs()) {
     const ours = jobNameFor(name);
     if (ours !== name) tally.note(`job ${JSON.stringify(name)} is now ${ours}: its name can't be one here`);
     if (insertJob(room.db, { name: ours, ...tags }, options.now())) tally.jobs += 1;
-    names.set(id, ours);
+    jobs.set(id, { name: ours, readme: tags.readme });
   }
-  return names;
+  return jobs;
 }
 
-async function importBuild(work: Work, row: BuildRow, jobs: ReadonlyMap<number, JobName>): Promise<void> {
+async function importBuild(work: Work, row: BuildRow, jobs: ReadonlyMap<number, OurJob>): Promise<void> {
   const { room, source, tally, options } = work;
   const id = parseBuildId(row.uuid);
   const job = jobs.get(row.job);
@@ -103,47 +104,75 @@ async function importBuild(work: Work, row: BuildRow, jobs: ReadonlyMap<number, 
         : `build ${id} is left out: its job is missing`,
     );
   }
-  if (hasBuild(room.db, id)) {
-    tally.alreadyThere += 1;
-    return mendBuild(work, id, row);
+  const state = importedState(room.db, id);
+  if (state !== undefined) tally.alreadyThere += 1;
+  if (state?.isWhole === true) return;
+  await using session = room.contents.session();
+  const rows = source.artifacts(row.id);
+  const found = await findParts(work, session, id, row, rows, job);
+  if (state !== undefined) {
+    const mended = mendBuild(room.db, id, found);
+    for (const part of mended) tally.note(`build ${id}: ${part} is there now`);
+    return;
   }
-  const platform = platformFor(row.platform);
+  const { platform, artifacts, script, console } = found;
   if (platform !== row.platform) {
     tally.note(`build ${id}: platform ${JSON.stringify(row.platform)} is now ${platform}`);
   }
-  await using session = room.contents.session();
-  const rows = source.artifacts(row.id);
-  const artifacts = await importArtifacts(work, session, id, rows);
   checkMain(work, id, row, rows, artifacts);
   checkInputs(work, id, row, artifacts);
-  const main = mainBinary(artifacts)?.content;
   insertBuild(room.db, {
-    ...{ id, job, platform, artifacts, record: undefined, worker: undefined, tags: {} },
-    startedAt: row.startedAt,
-    finishedAt: Math.max(row.startedAt, row.finishedAt),
-    result: resultOf(work, id, row),
-    solo5: main === undefined ? undefined : await readNotes(room.contents, main),
-    packages: (await describeFiles(room.contents, artifacts.flatMap(kept))).packages,
-    script: await importText(work, session, id, row.script, "script.txt"),
-    console: await importText(work, session, id, row.console, "console.txt"),
-    uploadedBy: row.username,
-    receivedAt: options.now(),
+    ...found,
+    ...{
+      id,
+      job: job.name,
+      worker: undefined,
+      tags: {},
+      uploadedBy: row.username,
+      receivedAt: options.now(),
+    },
+    script: script ?? (await session.put(new Uint8Array(0))),
+    console: console ?? (await session.put(new Uint8Array(0))),
   });
   tally.builds += 1;
 }
 
-/** Looks once more for the files of a build that an earlier import didn't find: they may have been brought back. */
-async function mendBuild(work: Work, id: BuildId, row: BuildRow): Promise<void> {
-  const { room, source, tally } = work;
-  const lost = lostArtifacts(room.db, id);
-  if (lost.length === 0) return;
-  await using session = room.contents.session();
-  const artifacts = await importArtifacts(work, session, id, source.artifacts(row.id));
-  for (const { path, content } of artifacts) {
-    if (content === undefined || !lost.includes(path)) continue;
-    mendArtifact(room.db, id, path, content);
-    tally.note(`build ${id}: ${path} is there now`);
+/** All that there is of a build, and what is said by it. What is lost is reported. */
+async function findParts(
+  work: Work,
+  session: ContentSession,
+  id: BuildId,
+  row: BuildRow,
+  rows: readonly ArtifactRow[],
+  job: OurJob,
+) {
+  const { contents } = work.room;
+  const artifacts = await importArtifacts(work, session, id, rows);
+  const main = mainBinary(artifacts)?.content;
+  const script = await importText(work, session, id, row.script, "script.txt");
+  const console = await importText(work, session, id, row.console, "console.txt");
+  const parts = {
+    ...{ artifacts, script, console, ...timesOf(work, id, row), result: resultOf(work, id, row) },
+    platform: platformFor(row.platform),
+    solo5: main === undefined ? undefined : await readNotes(contents, main),
+    packages: (await describeFiles(contents, artifacts.flatMap(kept))).packages,
+  };
+  const texts = script === undefined || console === undefined ? undefined : { script, console };
+  const about = { ...parts, id, job: job.name, readme: job.readme };
+  const record = texts && (await importedRecord(contents, session, { ...about, ...texts }));
+  return { ...parts, record };
+}
+
+/** The last millisecond of the year 9999: beyond, no record can tell it. */
+const LATEST = 253_402_300_799_999;
+
+function timesOf({ tally }: Work, id: BuildId, { startedAt, finishedAt }: BuildRow) {
+  const isTime = (time: number) => Number.isFinite(time) && time >= 0 && time <= LATEST;
+  if (!isTime(startedAt)) {
+    tally.damage(`build ${id}: nobody knows when it was, ${startedAt} is no time`);
+    return { startedAt: 0, finishedAt: 0 };
   }
+  return { startedAt, finishedAt: isTime(finishedAt) ? Math.max(startedAt, finishedAt) : startedAt };
 }
 
 function resultOf({ tally }: Work, id: BuildId, { resultCode, resultMessage }: BuildRow): BuildResult {
@@ -151,104 +180,6 @@ function resultOf({ tally }: Work, id: BuildId, { resultCode, resultMessage }: B
   if (result !== undefined) return result;
   tally.damage(`build ${id}: nobody knows what the result ${resultCode} means`);
   return { kind: "message", text: `unknown result ${resultCode}` };
-}
-
-async function importArtifacts(
-  work: Work,
-  session: ContentSession,
-  id: BuildId,
-  rows: readonly ArtifactRow[],
-): Promise<BuildFile[]> {
-  const { tally } = work;
-  const byPath = new Map<string, BuildFile>();
-  for (const row of rows) {
-    const path = artifactPathFor(row.filepath);
-    if (path === undefined || row.sha256.length !== 32 || row.size < 0) {
-      const what = path === undefined ? "its path leads out of the build" : "its hash or size can't be one";
-      tally.damage(`build ${id}: file ${JSON.stringify(row.filepath)} is left out: ${what}`);
-      continue;
-    }
-    const sha256 = sha256Text(row.sha256);
-    const known = byPath.get(path);
-    if (known !== undefined) {
-      if (known.sha256 !== sha256)
-        tally.damage(`build ${id}: there are two files ${path}, the second is left out`);
-      continue;
-    }
-    const where = row.localpath ?? join("_artifacts", sha256.slice(0, 2), sha256);
-    const content = await importFile(work, session, `build ${id}: ${path}`, where, sha256, row.size);
-    byPath.set(path, { path, sha256, size: row.size, content });
-  }
-  return [...byPath.values()];
-}
-
-/** The bytes of a file, verified; undefined where they can't be had, which is reported. */
-async function importFile(
-  { directory, tally }: Work,
-  session: ContentSession,
-  what: string,
-  where: string,
-  sha256: Sha256,
-  size: number,
-): Promise<Content | undefined> {
-  const there = session.find(sha256);
-  if (there !== undefined) {
-    if (there.size === size) return there;
-    tally.damage(`${what} is said to have ${size} bytes, and has ${there.size}`);
-    return undefined;
-  }
-  const path = within(directory, where);
-  const stat = path === undefined ? undefined : fileAt(path);
-  if (path === undefined || stat === undefined) {
-    tally.damage(`${what} (${sha256}) is missing`);
-    return undefined;
-  }
-  if (stat.size !== size) {
-    tally.damage(`${what} (${sha256}) has ${stat.size} bytes instead of ${size}`);
-    return undefined;
-  }
-  try {
-    const content = await session.put(Bun.file(path).stream(), { sha256, size });
-    tally.bytes += size;
-    return content;
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    tally.damage(`${what} (${sha256}) is damaged: ${error instanceof Error ? error.message : String(error)}`);
-    return undefined;
-  }
-}
-
-/** The file's own trouble, not ours: wrong bytes, or a disk that doesn't give them. */
-function isDamage(error: unknown): boolean {
-  if (error instanceof StoreError) return error.code === "wrong-hash" || error.code === "wrong-size";
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "EIO" || code === "EACCES" || code === "ENOENT" || code === "EISDIR";
-}
-
-async function importText(
-  { directory, tally }: Work,
-  session: ContentSession,
-  id: BuildId,
-  where: string,
-  name: string,
-): Promise<Content> {
-  const path = within(directory, where);
-  const stat = path === undefined ? undefined : fileAt(path);
-  if (path === undefined || stat === undefined || stat.size > LARGEST_TEXT) {
-    tally.damage(`build ${id}: ${name} is ${stat === undefined ? "missing" : "too large"}`);
-    return session.put(new Uint8Array(0));
-  }
-  try {
-    const content = await session.put(Bun.file(path).stream());
-    tally.bytes += content.size;
-    return content;
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    tally.damage(
-      `build ${id}: ${name} can't be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
-    return session.put(new Uint8Array(0));
-  }
 }
 
 /** Which file is the main binary is decided as for an upload; where that was another one, it is said. */
@@ -277,18 +208,8 @@ function checkInputs(
   const was = recorded === null ? undefined : sha256Text(recorded);
   const is = inputId(artifacts);
   if (was === is) return;
-  tally.damage(`build ${id}: its input id was ${was ?? "none"}, that of its inputs is ${is ?? "none"}`);
+  if (was === undefined) return tally.note(`build ${id}: it had no input id, and has that of its inputs now`);
+  tally.damage(`build ${id}: its input id was ${was}, that of its inputs is ${is ?? "none"}`);
 }
 
 const kept = ({ path, content }: BuildFile) => (content === undefined ? [] : [{ path, content }]);
-
-/** A path within the data directory; undefined for one that leads out of it. */
-function within(directory: string, relative: string): string | undefined {
-  const path = resolve(directory, relative);
-  return path.startsWith(directory + sep) ? path : undefined;
-}
-
-function fileAt(path: string): Stats | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat?.isFile() === true ? stat : undefined;
-}

@@ -4,21 +4,16 @@
  */
 import type { Database } from "bun:sqlite";
 import { write } from "../../db/open.ts";
+import { isScryptAffordable } from "../../lib/scrypt.ts";
 import type { JobName } from "../api.ts";
 import type { UserRow } from "./builder-web-rows.ts";
 import { userNameFor } from "./names.ts";
 import type { Tally } from "./report.ts";
 
-/** What scrypt may cost: a database that asks for more would stall every sign-in. */
-const MOST_N = 1 << 20;
-const MOST_RP = 1 << 8;
-
 /** The hash as it is kept here; undefined for a user who was disabled, or whose hash can't be one. Pure. */
 export function scryptHash({ hash, salt, n, r, p }: UserRow): string | undefined {
   if (hash.length === 0 || salt.length === 0) return undefined;
-  const isPower = n >= 2 && n <= MOST_N && Number.isInteger(Math.log2(n));
-  if (!isPower || r < 1 || p < 1 || r * p > MOST_RP || hash.length > 128 || salt.length > 128)
-    return undefined;
+  if (!isScryptAffordable({ N: n, r, p }) || hash.length > 128 || salt.length > 128) return undefined;
   const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
   return `$scrypt$n=${n},r=${r},p=${p}$${base64(salt)}$${base64(hash)}`;
 }
@@ -42,9 +37,14 @@ export function importUsers(
     }
     const hash = scryptHash(row);
     if (hash === undefined && row.hash.length > 0) {
-      tally.damage(`user ${name}: the password's hash has impossible parameters, so the user can't sign in`);
+      tally.note(
+        `user ${name} can't sign in: scrypt's parameters are impossible, or cost too much (n ${row.n}, r ${row.r}, p ${row.p}); ` +
+          `robur user passwd ${name} sets another password`,
+      );
     }
-    const id = importUser(db, name, hash, row.restricted !== 0, now, tally);
+    // Who was disabled stays it; who only needs another password may upload what was allowed before.
+    const uploads = row.hash.length === 0 ? "none" : row.restricted !== 0 ? "listed" : "any";
+    const id = importUser(db, { name, hash, uploads }, now, tally);
     if (id === undefined) continue;
     known.set(row.id, id);
     if (name !== row.username) tally.note(`user ${JSON.stringify(row.username)} is now ${name}`);
@@ -57,11 +57,15 @@ export function importUsers(
   return known;
 }
 
+interface ImportedUser {
+  readonly name: string;
+  readonly hash: string | undefined;
+  readonly uploads: "none" | "listed" | "any";
+}
+
 function importUser(
   db: Database,
-  name: string,
-  hash: string | undefined,
-  isRestricted: boolean,
+  { name, hash, uploads }: ImportedUser,
   now: number,
   tally: Tally,
 ): number | undefined {
@@ -82,7 +86,6 @@ function importUser(
       return undefined;
     }
     tally.users += 1;
-    const uploads = hash === undefined ? "none" : isRestricted ? "listed" : "any";
     const { lastInsertRowid } = db
       .query(
         "INSERT INTO user (name, role, path, password_hash, uploads, created_at) VALUES (?, 'user', ?, ?, ?, ?)",
@@ -97,11 +100,11 @@ export function importAccess(
   db: Database,
   access: readonly { readonly user: number; readonly job: number }[],
   users: ReadonlyMap<number, number>,
-  jobs: ReadonlyMap<number, JobName>,
+  jobs: ReadonlyMap<number, { readonly name: JobName }>,
 ): void {
   write(db, () => {
     for (const { user, job } of access) {
-      const [ours, name] = [users.get(user), jobs.get(job)];
+      const [ours, name] = [users.get(user), jobs.get(job)?.name];
       if (ours === undefined || name === undefined) continue;
       db.query(
         "INSERT INTO upload_access (user_id, job) SELECT ?, id FROM job WHERE name = ? ON CONFLICT DO NOTHING",

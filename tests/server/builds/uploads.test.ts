@@ -99,6 +99,17 @@ describe("the original's upload", () => {
     }
   });
 
+  test("a builder-server goes on with the user name that it has, though an import had to change it", async () => {
+    const harness = createHarness();
+    harness.user("jane-doe");
+    changeUser(harness.context.db, "jane-doe", { uploads: "any" });
+    for (const name of ["Jane_Doe", "jane-doe", "JANE DOE"]) {
+      expect((await upload(harness, { authorization: basic(name, "wrong password") })).status).toBe(401);
+    }
+    expect((await upload(harness, { authorization: basic("Jane_Doe", PASSWORD) })).status).toBe(201);
+    expect((await upload(harness, { authorization: basic("___", PASSWORD) })).status).toBe(401);
+  });
+
   test("is for those that the job is listed for, or who may any", async () => {
     const harness = createHarness();
     const { db } = harness.context;

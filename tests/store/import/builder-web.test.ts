@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Database } from "bun:sqlite";
 import { openDatabase } from "../../../src/db/open.ts";
@@ -33,6 +33,7 @@ function world() {
   return { db, contents, builds, old, directory, run, said };
 }
 
+const byPath = (a: { readonly path: string }, b: { readonly path: string }) => (a.path < b.path ? -1 : 1);
 const U = (n: number) => parseBuildId(`08455214-8a9b-413a-b116-${n.toString(16).padStart(12, "0")}`)!;
 const HELLO = [
   { path: "bin/hello.hvt", bytes: "\x7fELF" },
@@ -83,6 +84,77 @@ const OLD: OldServer = {
     },
   ],
 };
+
+describe("the record of a build that came so", () => {
+  test("is made of what there is, and makes the same build elsewhere", async () => {
+    const { builds, old, run, said } = world();
+    const odd = Buffer.concat([
+      Buffer.from("not a time\n0.250s:start: \xff\n continued\n\n12.000s:", "latin1"),
+      Buffer.alloc(3 * 1024 * 1024, "x"),
+      Buffer.from("\n12.001s:no end"),
+    ]);
+    writeOldServer(old, {
+      ...OLD,
+      builds: [
+        { uuid: U(1), job: "hello", files: HELLO, inputId: INPUT },
+        { uuid: U(2), job: "hello", code: -1792, console: odd },
+        { uuid: U(3), job: "..", code: 65536, message: "timeout", console: "" },
+      ],
+    });
+    expect(await run()).toMatchObject({ builds: 3, damaged: 0 });
+    expect(said("damage")).toEqual([]);
+    const other = world();
+    for (const id of [U(1), U(2), U(3)]) {
+      const record = builds.record(id)!;
+      const bytes = Buffer.from(await new Response(record.stream()).arrayBuffer());
+      expect(bytes).toHaveLength(record.size);
+      const options = { mayUpload: () => true, uploadedBy: "builder" };
+      expect(await other.builds.upload(new Blob([bytes]).stream(), options)).toMatchObject({ ok: true });
+      const [here, there] = [builds.build(id)!, other.builds.build(id)!];
+      for (const key of [
+        "job",
+        "platform",
+        "startedAt",
+        "finishedAt",
+        "result",
+        "inputId",
+        "main",
+      ] as const) {
+        expect(there[key]).toEqual(here[key]);
+      }
+      expect(there.artifacts.toSorted(byPath)).toEqual(here.artifacts.toSorted(byPath));
+      expect(there.script.sha256).toBe(here.script.sha256);
+    }
+    expect(other.builds.build(U(1))!.console.sha256).toBe(builds.build(U(1))!.console.sha256);
+    // A line without a time belongs to the one before, and every line of a console has one here.
+    const text = Buffer.from(await other.contents.bytes(other.builds.build(U(2))!.console)).toString(
+      "latin1",
+    );
+    expect(text).toStartWith(
+      "0.000s:not a time\n0.250s:start: \xff\n0.250s: continued\n0.250s:\n12.000s:xxx",
+    );
+    expect(text).toEndWith("xxx\n12.001s:no end\n");
+    expect(text.replaceAll(/[^x]/g, "")).toHaveLength(3 * 1024 * 1024);
+    // The README is the job's, and comes along as builder-web's own do.
+    expect(other.builds.job("hello" as JobName)!.readme).toBe("# Hello");
+  });
+
+  test("is missing where a file is, until it is back: the notes of the main binary come with it", async () => {
+    const { builds, old, run } = world();
+    const image = readFileSync(join(import.meta.dir, "../../../assets/hello/hello.hvt"));
+    const files = [{ path: "bin/hello.hvt", bytes: image, trouble: "missing" as const }];
+    writeOldServer(old, { ...OLD, builds: [{ uuid: U(1), job: "hello", files }] });
+    expect(await run()).toMatchObject({ damaged: 1 });
+    expect(builds.record(U(1))).toBeUndefined();
+    expect(builds.build(U(1))!.solo5).toBeUndefined();
+    const sha256 = sha256Of(image);
+    mkdirSync(join(old, "_artifacts", sha256.slice(0, 2)), { recursive: true });
+    writeFileSync(join(old, "_artifacts", sha256.slice(0, 2), sha256), image);
+    expect(await run()).toMatchObject({ damaged: 0, alreadyThere: 1 });
+    expect(builds.build(U(1))!.solo5).toMatchObject({ abi: { target: "hvt" } });
+    expect(builds.record(U(1))!.size).toBeGreaterThan(image.length);
+  });
+});
 
 describe("a builder-web's data directory", () => {
   test("comes with its jobs, builds, results, times and files", async () => {
@@ -268,9 +340,10 @@ describe("a builder-web's data directory", () => {
     expect(server.query("SELECT count(*) AS n FROM job").get()).toEqual({ n: 4 });
   });
 
-  test("with consoles and scripts that are gone is taken, and they are reported", async () => {
+  test("with consoles and scripts that are gone is taken, and they are reported, and mended once they are back", async () => {
     const { builds, old, run, said } = world();
-    writeOldServer(old, { ...OLD, builds: [{ uuid: U(1) as BuildId, job: "hello", withoutTexts: true }] });
+    const build = { uuid: U(1) as BuildId, job: "hello" };
+    writeOldServer(old, { ...OLD, builds: [{ ...build, withoutTexts: true }] });
     rmSync(join(old, "hello"), { recursive: true, force: true });
     await run();
     expect(builds.build(U(1))!.console.size).toBe(0);
@@ -278,5 +351,37 @@ describe("a builder-web's data directory", () => {
       `build ${U(1)}: script.txt is missing`,
       `build ${U(1)}: console.txt is missing`,
     ]);
+    expect(builds.record(U(1))).toBeUndefined();
+    mkdirSync(join(old, "hello", U(1)), { recursive: true });
+    writeFileSync(join(old, "hello", U(1), "script.txt"), "true\n");
+    writeFileSync(join(old, "hello", U(1), "console.txt"), "");
+    expect(await run()).toMatchObject({ builds: 0, damaged: 0 });
+    expect(said("note")).toContain(`build ${U(1)}: script.txt is there now`);
+    expect(builds.build(U(1))!.script.size).toBe(5);
+    expect(builds.record(U(1))).toBeDefined();
+  });
+
+  test("with values of another kind than the schema has loses what can't be read, and nothing else", async () => {
+    const { builds, old, run, said } = world();
+    writeOldServer(old, {
+      ...OLD,
+      builds: [1, 2, 3, 4].map((n) => ({ uuid: U(n), job: "hello", files: HELLO })),
+    });
+    using db = new Database(join(old, "builder.sqlite3"));
+    db.run(`UPDATE build SET platform = x'ff00' WHERE id = 1;
+      UPDATE build SET start_d = -5, result_code = 'x' WHERE id = 2;
+      UPDATE build SET uuid = 7, user = 999 WHERE id = 3;
+      UPDATE build_artifact SET filepath = x'62696e2f78', size = '4' WHERE build = 4 AND filepath LIKE 'bin/%';
+      UPDATE user SET scrypt_n = 'many' WHERE username = 'builder';`);
+    expect(await run()).toMatchObject({ builds: 3 });
+    expect(builds.build(U(1))!.platform).toMatch(/^platform-[0-9a-f]{8}$/);
+    expect(builds.build(U(2))).toMatchObject({ startedAt: 0, finishedAt: 0 });
+    expect(builds.build(U(4))!.main).toMatchObject({ path: "bin/x", isKept: true });
+    expect(said("damage")).toEqual([
+      expect.stringContaining(`build ${U(2)}: nobody knows when it was`),
+      'build "7" is left out: this is no UUID',
+    ]);
+    db.run("DROP TABLE access_list");
+    await expect(run()).rejects.toMatchObject({ code: "unreadable", why: "no such table: access_list" });
   });
 });

@@ -51,6 +51,8 @@ describe("a password's hash", () => {
     expect(scryptHash({ ...row, hash: new Uint8Array(0), salt: bytes })).toBeUndefined();
     for (const bad of [
       { n: 1 << 30 },
+      { n: 1 << 19 },
+      { n: 16384.5 },
       { n: 1000 },
       { n: 0 },
       { r: 0 },

@@ -23,7 +23,7 @@ export interface OldBuild {
   readonly code?: number;
   readonly message?: string;
   readonly files?: readonly OldFile[];
-  readonly console?: string;
+  readonly console?: string | Uint8Array;
   /** Default: the only file below bin/. */
   readonly main?: string | null;
   readonly inputId?: Uint8Array;
