@@ -222,6 +222,11 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     describe: "Make, list and remove tokens for programs",
     load: () => import("./token.ts"),
   },
+  hook: {
+    group: "Admin",
+    describe: "Tell others of what happens: webhooks, ntfy, scripts",
+    load: () => import("./hook.ts"),
+  },
   store: {
     group: "Storage",
     describe: "What is kept of builds, and how much room it takes",

@@ -6,6 +6,8 @@ import type { OrchestratorEvent } from "../../src/orchestrator/api.ts";
 import { deliverDue, queueEvent } from "../../src/server/hooks/deliver.ts";
 import { nextAttempt, wantsEvent } from "../../src/server/hooks/schedule.ts";
 import { listDeliveries } from "../../src/server/hooks/store.ts";
+import type { BuildId } from "../../src/store/api.ts";
+import { ID, PATH, RECORD, SHA } from "./builds/vector.ts";
 import { type Harness, createHarness, errorOf } from "./harness.ts";
 
 const received: { readonly headers: Headers; readonly body: string }[] = [];
@@ -80,6 +82,35 @@ describe("webhooks", () => {
     expect(pauses).toEqual([5, 30, 120, 600, 3600, 10_800, 28_800]);
     expect(bodies.size).toBe(1);
     expect(listDeliveries(harness.context.db, hook.id, 1)[0]?.result).toStartWith("answered 500");
+  });
+
+  test("of a build tell which, where it was built, how it ended, and its main binary", async () => {
+    const harness = createHarness();
+    await addHook(harness, { name: "ci", kind: "webhook", target, events: ["build.*"] });
+    expect((await harness.ask("/upload", { method: "POST", body: RECORD, socket: true })).status).toBe(201);
+    const told = harness.orchestrator.told.at(-1)!;
+    const event = { ...EVENT, kind: told.kind as "build-finished", unikernel: null, text: told.text };
+    queueEvent(harness.context, event);
+    await deliverDue(harness.context);
+    expect(JSON.parse(received.at(-1)!.body)).toMatchObject({
+      event: "build.finished",
+      unikernel: null,
+      build: {
+        job: "hello",
+        uuid: ID,
+        platform: "debian-12",
+        started: "2024-09-04T10:11:12.123Z",
+        finished: "2024-09-04T10:11:14.000Z",
+        result: "exited 0",
+        mainBinary: { path: "bin/hello.hvt", sha256: SHA, size: 4 },
+        path: PATH,
+      },
+    });
+    // It may have been removed since.
+    harness.context.builds.remove(ID as BuildId);
+    queueEvent(harness.context, event);
+    await deliverDue(harness.context);
+    expect(JSON.parse(received.at(-1)!.body)).toMatchObject({ event: "build.finished", build: null });
   });
 
   test("don't follow where they are sent on", async () => {

@@ -1,10 +1,10 @@
 /** A build that is now in the store: said to whoever follows events, so hooks tell of it. */
-import type { Build } from "../../store/api.ts";
+import { type Build, type BuildId, parseBuildId } from "../../store/api.ts";
 import type { ServerContext } from "../context.ts";
 import { resultText } from "./original-json.ts";
 import { buildPath } from "./paths.ts";
 
-/** To be called once for each build, after it was stored. */
+/** To be called once for each build, after it was stored. `notedBuild` finds the build in the sentence again. */
 export function noteBuild(
   { orchestrator, log }: Pick<ServerContext, "orchestrator" | "log">,
   build: Build,
@@ -16,4 +16,10 @@ export function noteBuild(
     isGood ? "build-finished" : "build-failed",
     `${job} on ${platform}: ${isGood ? "built" : `no main binary, ${resultText(result)}`} (${buildPath(build)})`,
   );
+}
+
+/** The build that such a sentence is about; undefined for any other. Pure. */
+export function notedBuild(text: string): BuildId | undefined {
+  const [, id = ""] = /\(\/job\/[^()\s]+\/build\/([0-9a-f-]{36})\)$/.exec(text) ?? [];
+  return parseBuildId(id);
 }

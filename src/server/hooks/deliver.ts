@@ -9,6 +9,7 @@ import { write } from "../../db/open.ts";
 import { ROOT_PATH } from "../../orchestrator/names.ts";
 import type { ServerContext } from "../context.ts";
 import { readSetting, writeSetting } from "../settings.ts";
+import { notedBuild } from "../builds/note-build.ts";
 import { messageOf } from "./message.ts";
 import { wantsEvent } from "./schedule.ts";
 import { send } from "./send.ts";
@@ -45,8 +46,10 @@ export async function collectEvents(context: ServerContext, signal: AbortSignal)
 }
 
 /** Puts one event in line. */
-export function queueEvent({ db, now, wakeHooks }: ServerContext, event: OrchestratorEvent): void {
-  const message = messageOf(event, hostname());
+export function queueEvent({ db, builds, now, wakeHooks }: ServerContext, event: OrchestratorEvent): void {
+  const build =
+    event.kind === "build-finished" || event.kind === "build-failed" ? notedBuild(event.text) : undefined;
+  const message = messageOf(event, build && builds.build(build), hostname());
   const wanting = listHooks(db).filter(({ enabled, events }) => enabled && wantsEvent(events, message.event));
   write(db, () => {
     for (const { id } of wanting) queueDelivery(db, id, message.event, JSON.stringify(message), now());

@@ -1,5 +1,8 @@
 /** What hooks are told: one JSON document an event, the same for all kinds. */
 import type { EventKind, OrchestratorEvent } from "../../orchestrator/api.ts";
+import type { Build } from "../../store/api.ts";
+import { resultText } from "../builds/original-json.ts";
+import { buildPath } from "../builds/paths.ts";
 
 /** Kinds that are not of a unikernel. */
 const OTHERS: Partial<Record<EventKind, string>> = {
@@ -15,6 +18,20 @@ const OTHERS: Partial<Record<EventKind, string>> = {
   warning: "server.warning",
 };
 
+/** What is told of a build: what builder-web's upload hooks get as arguments, and how it ended. */
+export interface BuildMessage {
+  readonly job: string;
+  readonly uuid: string;
+  readonly platform: string;
+  readonly started: string;
+  readonly finished: string;
+  /** `exited 0` */
+  readonly result: string;
+  readonly mainBinary: { readonly path: string; readonly sha256: string; readonly size: number } | null;
+  /** On this server. */
+  readonly path: string;
+}
+
 export interface Message {
   /** `unikernel.failed`, `server.started` … */
   readonly event: string;
@@ -22,6 +39,8 @@ export interface Message {
   readonly id: number;
   readonly at: string;
   readonly unikernel: string | null;
+  /** Of `build.finished` and `build.failed`, while the build is there. */
+  readonly build: BuildMessage | null;
   readonly text: string;
   readonly who: string;
   readonly host: string;
@@ -31,15 +50,26 @@ export function eventName(kind: EventKind): string {
   return OTHERS[kind] ?? `unikernel.${kind}`;
 }
 
-export function messageOf(event: OrchestratorEvent, host: string): Message {
+export function messageOf(event: OrchestratorEvent, build: Build | undefined, host: string): Message {
   return {
     event: eventName(event.kind),
     id: event.id,
     at: new Date(event.at).toISOString(),
     unikernel: event.unikernel?.name ?? null,
+    build: build === undefined ? null : buildMessage(build),
     text: event.text,
     who: event.who,
     host,
+  };
+}
+
+function buildMessage(build: Build): BuildMessage {
+  const { job, id, platform, startedAt, finishedAt, result, main } = build;
+  return {
+    ...{ job, uuid: id, platform, result: resultText(result), path: buildPath(build) },
+    started: new Date(startedAt).toISOString(),
+    finished: new Date(finishedAt).toISOString(),
+    mainBinary: main === undefined ? null : { path: main.path, sha256: main.sha256, size: main.size },
   };
 }
 

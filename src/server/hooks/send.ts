@@ -3,6 +3,7 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { VERSION } from "../../lib/version.ts";
 import { type Message, signature } from "./message.ts";
+import { runScript } from "./run-script.ts";
 import type { Delivery, Hook } from "./store.ts";
 
 export interface Result {
@@ -16,7 +17,7 @@ const SCRIPT_TIMEOUT_MS = 60_000;
 
 export async function send(hook: Hook, delivery: Delivery, dataDirectory: string): Promise<Result> {
   try {
-    if (hook.kind === "script") return await runScript(hook, delivery, dataDirectory);
+    if (hook.kind === "script") return await callScript(hook, delivery, dataDirectory);
     return await post(
       hook,
       hook.kind === "ntfy" ? ntfyRequest(hook, delivery) : webhookRequest(hook, delivery),
@@ -73,24 +74,21 @@ async function post(hook: Hook, { headers, body }: Post): Promise<Result> {
 }
 
 /** Scripts lie in one folder, so that who administers by the web can choose one, but not write one. */
-async function runScript(hook: Hook, { event, body }: Delivery, dataDirectory: string): Promise<Result> {
+async function callScript(hook: Hook, { event, body }: Delivery, dataDirectory: string): Promise<Result> {
   if (!/^[\w][\w.-]*$/.test(hook.target))
     return { isDone: true, text: `${hook.target} can't be a script's name` };
   const path = join(dataDirectory, "hooks", hook.target);
   accessSync(path, constants.X_OK);
-  const child = Bun.spawn([path, event], {
-    stdin: new TextEncoder().encode(body),
-    stdout: "ignore",
-    stderr: "pipe",
+  let lastLine = "";
+  const end = await runScript({
+    argv: [path, event],
     cwd: dataDirectory,
     env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin", ROBUR_EVENT: event },
-    timeout: SCRIPT_TIMEOUT_MS,
-    killSignal: "SIGKILL",
+    stdin: body,
+    limitMs: SCRIPT_TIMEOUT_MS,
+    say: (line, from) => {
+      if (from === "stderr") lastLine = line;
+    },
   });
-  const [errors, status] = await Promise.all([new Response(child.stderr).text(), child.exited]);
-  const lastLine = errors.trim().split("\n").at(-1) ?? "";
-  return {
-    isDone: status === 0,
-    text: status === 0 ? "ended with 0" : `ended with ${status} ${lastLine}`.trim(),
-  };
+  return { isDone: end.ok, text: end.ok ? "it ended with 0" : `${end.why} ${lastLine}`.trim() };
 }

@@ -3,26 +3,16 @@
  * those of an old server go on working. They lie in DATA_DIR/upload-hooks, end in .sh and are executable; each has the
  * main binary as a file of its own for as long as it runs. One runs at a time, and what it writes goes to the log.
  */
-import {
-  type Dirent,
-  accessSync,
-  chmodSync,
-  constants,
-  mkdirSync,
-  readdirSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { type Dirent, chmodSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { mkdtemp, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Artifact, Build, Content } from "../../store/api.ts";
 import type { ServerContext } from "../context.ts";
+import { runScript } from "./run-script.ts";
 
 /** A repository's script may sign and copy for a while. */
 const LIMIT_MS = 10 * 60_000;
-const LINES = 200;
-const LINE = 2000;
 /** Builds that wait; beyond, the newest go without scripts. */
 const WAITING = 100;
 
@@ -106,7 +96,7 @@ async function runAll(context: ScriptContext, build: Build): Promise<void> {
     const file = join(folder, main.sha256);
     await writeContent(context, content, file);
     const argv = [...scriptArguments(build, main, dataDirectory), file];
-    for (const script of scripts) if (!stopping.aborted) await runScript(context, script, argv);
+    for (const script of scripts) if (!stopping.aborted) await runOne(context, script, argv);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -122,46 +112,22 @@ async function writeContent({ contents }: ScriptContext, content: Content, path:
   chmodSync(path, 0o444);
 }
 
-async function runScript(
+async function runOne(
   { log, dataDirectory, stopping }: ScriptContext,
   script: string,
   argv: readonly string[],
 ): Promise<void> {
-  accessSync(script, constants.X_OK);
   const started = performance.now();
-  const child = Bun.spawn([script, ...argv], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
+  const end = await runScript({
+    argv: [script, ...argv],
     cwd: dataDirectory,
     env: { PATH: process.env["PATH"] ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: process.env["HOME"] ?? "/" },
-    timeout: LIMIT_MS,
+    limitMs: LIMIT_MS,
     // A server that stops takes its scripts along: the file goes.
     signal: stopping,
-    killSignal: "SIGKILL",
+    say: (line) => log("info", line, { hook: script }),
   });
-  const say = (line: string) => log("info", line, { hook: script });
-  await Promise.all([tellLines(child.stdout, say), tellLines(child.stderr, say), child.exited]);
   const ms = Math.round(performance.now() - started);
-  if (child.exitCode === 0) return log("info", "upload hook done", { hook: script, ms });
-  const why =
-    child.signalCode === null ? `it ended with ${child.exitCode}` : `it was ended by ${child.signalCode}`;
-  log("warning", "upload hook failed", { hook: script, why, ms });
-}
-
-/** The first lines of what a script writes; the rest is read and left out, so that it doesn't stand still. */
-async function tellLines(output: ReadableStream<Uint8Array>, say: (line: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  let [rest, count] = ["", 0];
-  const tell = (line: string) => {
-    count += 1;
-    if (count <= LINES && line !== "") say(line.slice(0, LINE));
-    if (count === LINES + 1) say("… what it writes from here on is left out");
-  };
-  for await (const piece of output) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
-    rest = (lines.pop() ?? "").slice(0, LINE);
-    for (const line of lines) tell(line);
-  }
-  tell(rest);
+  if (end.ok) log("info", "upload hook done", { hook: script, ms });
+  else log("warning", "upload hook failed", { hook: script, why: end.why, ms });
 }

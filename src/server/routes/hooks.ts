@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { Elysia, t } from "elysia";
 import { newSecret } from "../accounts/secrets.ts";
 import type { ServerContext } from "../context.ts";
+import type { Message } from "../hooks/message.ts";
 import { HttpError, notFound } from "../http/http-error.ts";
 import {
   type Hook,
@@ -87,7 +88,8 @@ export function hookRoutes({ db, now, wakeHooks }: ServerContext) {
         const { id, name } = existing(params.hook);
         const text = `This is a test of the hook ${name}.`;
         const at = new Date(now()).toISOString();
-        const message = { event: "hook.test", id: 0, at, unikernel: null, text, who: "", host: hostname() };
+        const about = { unikernel: null, build: null, who: "", host: hostname() };
+        const message: Message = { event: "hook.test", id: 0, at, text, ...about };
         const delivery = queueDelivery(db, id, message.event, JSON.stringify(message), now());
         wakeHooks();
         return { delivery };
