@@ -1,6 +1,6 @@
 /** Files of the server's builds, and whole builds, brought here. */
 import { basename } from "node:path";
-import { print } from "../linux/libc.ts";
+import { print, printError } from "../linux/libc.ts";
 import type { Artifact, Build } from "../store/api.ts";
 import { downloadFile, isDirectory } from "../store/remotes/download.ts";
 import { UsageError } from "../lib/errors.ts";
@@ -37,8 +37,12 @@ export async function download(flags: Flags & { readonly path: string | undefine
 export async function exportBuild(flags: Flags & { readonly format: "tar" | "exec" }): Promise<void> {
   const client = connect(flags.host);
   const { build } = await resolveBuild(client, flags.build);
-  const lost = build.artifacts.find(({ isKept }) => !isKept);
+  const [lost, ...more] = build.artifacts.filter(({ isKept }) => !isKept);
   if (lost !== undefined && flags.format === "exec") throw isLost(build, lost);
+  if (lost !== undefined)
+    printError(
+      `warning: ${lost.path}${more.length > 0 ? ` and ${more.length} more` : ""} can't be in it: the server has lost them\n`,
+    );
   const name = `${build.job}-${build.id.slice(0, 8)}.${flags.format === "tar" ? "tar" : "full"}`;
   const address = `${buildAddress(build)}/${flags.format === "tar" ? "all.tar" : "exec"}`;
   const path = flags.output ?? name;

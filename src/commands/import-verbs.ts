@@ -103,19 +103,30 @@ async function byServer(
     }
     say(line);
   }
-  throw new ClientError(1, "interrupted", "the server ended before the import did", {
-    hint: "the same command goes on from there",
-  });
+  throw ended();
 }
 
+/** Throws ClientError where the server goes away meanwhile. */
 async function* linesOf(response: Response): AsyncGenerator<ImportLine, void> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const piece of response.body ?? []) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+  const pieces = (response.body ?? new Blob([]).stream()).values();
+  for (;;) {
+    const { done, value } = await pieces.next().catch((cause: unknown) => {
+      throw ended(cause);
+    });
+    if (done === true) return;
+    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
     rest = lines.pop() ?? "";
     for (const line of lines) if (line !== "") yield JSON.parse(line) as ImportLine;
   }
+}
+
+function ended(cause?: unknown): ClientError {
+  return new ClientError(1, "interrupted", "the server ended before the import did", {
+    hint: "the same command goes on from there",
+    cause,
+  });
 }
 
 async function here(
@@ -166,7 +177,7 @@ function tell(summary: ImportSummary): void {
     ...(users > 0 ? [`${users} ${users === 1 ? "user" : "users"}`] : []),
   ];
   print(`imported ${parts.join(", ")} (${formatSize(bytes)})`);
-  print(alreadyThere > 0 ? `; ${alreadyThere} were here already\n` : "\n");
+  print(alreadyThere > 0 ? `; ${alreadyThere} ${alreadyThere === 1 ? "was" : "were"} here already\n` : "\n");
   if (damaged === 0) return;
   printError(
     `error: ${damaged} ${damaged === 1 ? "thing is" : "things are"} damaged or missing, see above\n`,

@@ -19,7 +19,7 @@ export async function withListener(listen: (parser: Argv) => void, work: () => P
 
 /**
  * The parsed arguments, or undefined when the help text was asked for (it is printed then).
- * Throws UsageError for arguments that don't fit.
+ * Throws UsageError for arguments that don't fit, and what the command itself throws.
  */
 export async function parse<T>(parser: Argv<T>): Promise<ArgumentsCamelCase<T> | undefined> {
   if (listener !== undefined) {
@@ -27,12 +27,20 @@ export async function parse<T>(parser: Argv<T>): Promise<ArgumentsCamelCase<T> |
     return undefined;
   }
   try {
-    const parsed = (await parser.exitProcess(false).fail(false).parseAsync()) as ArgumentsCamelCase<T>;
+    const parsed = (await parser.exitProcess(false).fail(refuse).parseAsync()) as ArgumentsCamelCase<T>;
     if (parsed["help"] === true) return undefined;
     return parsed;
   } catch (error) {
-    if (error instanceof RoburError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    throw new UsageError(message.replaceAll("\n", ", "), { hint: "--help" });
+    if (!(error instanceof Error) || error instanceof RoburError) throw error;
+    // The system's: a file that isn't there, a connection that broke.
+    const isSystems = "code" in error && /^E[A-Z0-9]+$/.test(String(error.code));
+    throw isSystems ? new RoburError("failed", error.message, { cause: error }) : error;
   }
+}
+
+/** yargs' complaints about the arguments have a message, or are errors of its own; others are the command's. */
+function refuse(message: string | null, error: Error | undefined): never {
+  if (error !== undefined && error !== null && error.name !== "YError") throw error;
+  const text = message ?? error?.message ?? "";
+  throw new UsageError(text.replaceAll("\n", ", "), { hint: "--help" });
 }

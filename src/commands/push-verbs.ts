@@ -169,7 +169,8 @@ function ownServer(host: string | undefined): PartsTarget {
 function otherServer(remote: RemoteAddress): PartsTarget {
   return {
     send: (path, request) => askRemote(remote, path, request),
-    isMissing: (error) => error instanceof RemoteError && error.code === "missing",
+    // An old server, or a proxy before it, has no such address, or says so in another way.
+    isMissing: (error) => error instanceof RemoteError && ["missing", "refused"].includes(error.code),
     isBroken: (error) =>
       error instanceof RemoteError && (error.code === "unreachable" || error.code === "truncated"),
   };

@@ -1,12 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Database } from "bun:sqlite";
 import { openDatabase } from "../../src/db/open.ts";
-import { start, temporaryDirectory, until } from "../robur.ts";
+import { NOBODY, lacks, needsCommands, needsRoot } from "../needs.ts";
+import { run, start, temporaryDirectory, until } from "../robur.ts";
 import { type OldServer, writeOldServer } from "../store/import/old-server.ts";
 import { TestServer } from "./client-server.ts";
 
+const isNotRoot = lacks(needsRoot(), needsCommands("setpriv"));
 const CRASHES = Number(process.env["ROBUR_CRASHES"] ?? 5);
 const uuid = (n: number) => `08455214-8a9b-413a-b116-${n.toString(16).padStart(12, "0")}`;
 
@@ -122,6 +124,47 @@ describe("import of a builder-web", () => {
     expect((await server.robur(["import", "not-an-address"])).code).not.toBe(0);
   });
 
+  test("says what to do when the server goes away meanwhile", async () => {
+    await using server = await TestServer.start();
+    const old = join(temporaryDirectory(), "old");
+    writeOldServer(old, manyBuilds(200));
+    const ended = server.robur(["import", "builder-web", old]);
+    await until("some builds are there", () => {
+      using db = new Database(join(server.data, "robur.db"), { readonly: true });
+      return db.query<{ n: number }, []>("SELECT count(*) AS n FROM build").get()!.n > 3;
+    });
+    await server.kill();
+    const { code, stderr } = await ended;
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      "error: the server ended before the import did\n  try: the same command goes on",
+    );
+    await server.up();
+    expect(await server.ok("import", "builder-web", old)).toContain("were here already");
+  }, 60_000);
+
+  test.skipIf(isNotRoot)("of what its process may not read says so, and goes on once it may", async () => {
+    const directory = temporaryDirectory();
+    const old = join(directory, "old");
+    writeOldServer(old, manyBuilds(1));
+    for (const path of [directory, old]) chmodSync(path, 0o777);
+    const under = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+    const ask = () => run(["import", "builder-web", old, "--data-dir", join(directory, "data")], { under });
+    for (const path of [old, join(old, "builder.sqlite3"), join(old, "_artifacts"), join(old, "hello")]) {
+      const { mode } = statSync(path);
+      chmodSync(path, 0o700);
+      const { code, stderr } = await ask();
+      expect([path, code, stderr]).toEqual([
+        path,
+        5,
+        expect.stringMatching(/can't be read by the user (nobody|65534)\n/),
+      ]);
+      expect(stderr).toContain(`:rX ${old}, or import a copy`);
+      chmodSync(path, mode & 0o777);
+    }
+    expect(await ask()).toMatchObject({ code: 0 });
+  });
+
   test("with damage ends with 1, and names what is damaged", async () => {
     const directory = temporaryDirectory();
     const [old, data] = [join(directory, "old"), join(directory, "data")];
@@ -152,12 +195,18 @@ describe("upload hooks", () => {
       0o755,
     );
     script("b.sh", "#!/bin/sh\necho said by b\nexit 3\n", 0o755);
+    script("broken.sh", "#!/no/such/interpreter\n", 0o755);
     script("c.sh", `#!/bin/sh\ntouch ${out}.never\n`, 0o644);
+    // One that can't be started keeps none from running after it.
+    script("z.sh", `touch ${out}.last\n`, 0o755);
     script("d.sh.sample", `#!/bin/sh\ntouch ${out}.never\n`, 0o755);
     const file = join(server.directory, "$(touch x);hello.hvt");
     writeFileSync(file, "the binary");
     const id = (await server.ok("push", "hello", file, "--platform", "debian-12")).trim();
-    await until("the second script has failed", () => server.said.includes("it ended with 3"));
+    await until("the last script has ended", () => /z\.sh ms=/.test(server.said));
+    expect(existsSync(`${out}.last`)).toBe(true);
+    expect(server.said).toContain("it ended with 127");
+    expect(server.said).toContain("it ended with 3");
     const lines = readFileSync(out, "utf8").split("\n");
     expect(lines).toHaveLength(10);
     const sha256 = new Bun.CryptoHasher("sha256").update("the binary").digest("hex");
@@ -174,7 +223,7 @@ describe("upload hooks", () => {
     expect(lines[9]).toBe("the binary");
     expect(server.said).toContain("said by b");
     // The file was for the scripts only.
-    expect(await Bun.file(lines[8]!).exists()).toBe(false);
+    await until("it is gone", () => !existsSync(lines[8]!));
     expect(await Bun.file(`${out}.never`).exists()).toBe(false);
   });
 });

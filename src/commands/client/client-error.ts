@@ -55,7 +55,7 @@ export function refusalOf(status: number, body: unknown, where: string): ClientE
   }
   const { code, message, why, hint, id } = problem;
   const isFault = status >= 500 && status !== 503 && status !== 507;
-  const isToken = code === "not-signed-in" || code === "invalid-token";
+  const isToken = ["not-signed-in", "invalid-token"].includes(code) || (code === "refused" && status === 401);
   const tokenHint = "ROBUR_TOKEN=robur_… ; robur token create, on the server, makes one";
   return new ClientError(exitStatusOf(status), code, isToken ? `${where}: ${message}` : message, {
     ...(why !== undefined ? { why } : isFault && id !== undefined ? { why: `request ${id}` } : {}),
@@ -66,6 +66,8 @@ export function refusalOf(status: number, body: unknown, where: string): ClientE
 function problemIn(body: unknown): Problem | undefined {
   if (typeof body !== "object" || body === null || !("error" in body)) return undefined;
   const { error } = body;
+  // So they are below builder-web's addresses.
+  if (typeof error === "string") return { code: "refused", message: error };
   if (typeof error !== "object" || error === null || !("code" in error) || !("message" in error))
     return undefined;
   return error as Problem;

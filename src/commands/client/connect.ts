@@ -55,7 +55,8 @@ export function connect(host: string | undefined): Client {
     async request(path, options = {}) {
       const response = await send(`${origin}${path}`, {
         ...options,
-        headers: { ...headers, ...options.headers },
+        // A refusal in JSON, also at addresses that have pages; what is fetched there is what it is.
+        headers: { accept: "application/json, */*", ...headers, ...options.headers },
       });
       if (response.ok) return response;
       throw refusalOf(response.status, await jsonOf(response), nameOfTarget(target));
