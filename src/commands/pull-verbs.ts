@@ -3,12 +3,10 @@ import { UsageError } from "../lib/errors.ts";
 import { print, printError } from "../linux/libc.ts";
 import { type BuildId, type JobName, parseJobName, parsePlatform } from "../store/api.ts";
 import {
-  type RemoteMain,
   announcedMain,
   latestBuild,
   mainBinaryPath,
   remoteBuildBy,
-  sha256InEtag,
 } from "../store/remotes/builder-web-client.ts";
 import { downloadFile, isDirectory } from "../store/remotes/download.ts";
 import type { RemoteAddress } from "../store/remotes/remote-address.ts";
@@ -66,8 +64,12 @@ async function pullFile(
   output: string | undefined,
 ): Promise<void> {
   const path = mainBinaryPath(job, id);
-  // The list tells name, size and hash; a build whose output came again is in it once, so others tell by their ETag.
-  const announced = (await announcedMain(remote, job, id)) ?? (await asServed(remote, path));
+  const announced = await announcedMain(remote, job, id);
+  if (announced === undefined) {
+    throw new RemoteError("missing", `build ${id} of ${job} has no main binary`, {
+      why: `${remote.origin} has no such build, or it failed`,
+    });
+  }
   const name = output ?? announced.filename;
   // oxlint-disable-next-line no-control-regex
   if (output === undefined && (/[\0-\x1f/\x7f]/.test(name) || name === "" || name.startsWith("."))) {
@@ -84,22 +86,4 @@ async function pullFile(
     }),
   );
   print(`${sha256}  ${name}\n`);
-}
-
-/** What the file's own headers announce. Throws RemoteError where they don't: nothing is taken on faith. */
-async function asServed(
-  remote: RemoteAddress,
-  path: string,
-): Promise<Omit<RemoteMain, "size"> & { size: number | undefined }> {
-  const response = await askRemote(remote, path);
-  const sha256 = sha256InEtag(response.headers.get("etag"));
-  const length = Number(response.headers.get("content-length") ?? Number.NaN);
-  await response.body?.cancel();
-  if (sha256 === undefined) {
-    throw new RemoteError("bad-answer", `${remote.origin} announces no SHA-256 of this file`, {
-      why: "what can't be verified isn't fetched",
-    });
-  }
-  const filename = decodeURIComponent(new URL(response.url).pathname.split("/").at(-1) ?? "");
-  return { filename, sha256, size: Number.isSafeInteger(length) ? length : undefined };
 }

@@ -78,6 +78,39 @@ describe("pull from a server that lies", () => {
     expect(JSON.parse(await server.ok("job", "ls", "--json"))).toEqual([]);
   });
 
+  test("takes no record of another build, nor one without the announced main binary", async () => {
+    for (const [job, why] of [
+      ["swapped", "the announced main binary"],
+      ["renamed", `not ${UUID}`],
+    ] as const) {
+      for (const args of [
+        ["pull", job, "--store", "--from", hostile.origin],
+        ["import", hostile.origin, "--job", job],
+      ]) {
+        const { code, stderr } = await server.robur(args);
+        expect(code).toBe(1);
+        expect(stderr).toContain(why);
+      }
+    }
+    const { stderr } = await server.robur(["import", hostile.origin]);
+    expect(stderr).toContain('note: job "../x" is left out');
+    expect(JSON.parse(await server.ok("job", "ls", "--json"))).toEqual([]);
+  });
+
+  test("says where a file can't be written", async () => {
+    const output = join(temporaryDirectory(), "no", "where");
+    const { code, stderr } = await server.robur([
+      "pull",
+      "good",
+      "--from",
+      hostile.origin,
+      "--output",
+      output,
+    ]);
+    expect(code).toBe(1);
+    expect(stderr).toContain("there is no directory");
+  });
+
   test("doesn't give its password away", async () => {
     await server.robur(["pull", "loops", "--from", hostile.origin.replace("//", "//me:secret@")]);
     expect(hostile.asked.at(-1)!.authorization).toBe(`Basic ${btoa("me:secret")}`);
@@ -171,6 +204,25 @@ describe("between two servers", () => {
     } finally {
       await third[Symbol.asyncDispose]();
     }
+  });
+
+  test("who may not push is told so, by the own server too", async () => {
+    await server.ok("user", "add", "ci");
+    const token = (await server.ok("token", "create", "ci", "push", "--scope", "write")).trim();
+    const file = join(directory, "hello.hvt");
+    const push = (secret: string) =>
+      server.robur(["push", "nothing", file, "--platform", "debian-12", "--host", server.address], {
+        env: { ROBUR_TOKEN: secret },
+      });
+    expect(await push(token)).toMatchObject({
+      code: 5,
+      stderr: "error: ci may not upload builds of nothing\n",
+    });
+    const wrong = await push("robur_000000000000_wrong");
+    expect(wrong.code).toBe(5);
+    expect(wrong.stderr).toContain("robur token create");
+    await server.ok("user", "uploads", "ci", "any");
+    expect(await push(token)).toMatchObject({ code: 0 });
   });
 
   test("a large build goes on where it was, though the server is killed meanwhile", async () => {

@@ -3,15 +3,14 @@
  * another server of builds. Each goes the way of every upload, which stores all of it or nothing, and knows a build
  * that is there already.
  */
-import { type Dirent, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { BuildStore, JobName } from "../api.ts";
-import { parseBuildId } from "../api.ts";
-import { recordPath, remoteBuilds, remoteJobs } from "../remotes/builder-web-client.ts";
+import { type Announced, type BuildId, type BuildStore, type JobName, parseBuildId } from "../api.ts";
+import { announcedMain, recordPath, remoteBuilds, remoteJobs } from "../remotes/builder-web-client.ts";
 import type { RemoteAddress } from "../remotes/remote-address.ts";
 import { RemoteError } from "../remotes/remote-error.ts";
 import { askRemote, streamOf } from "../remotes/remote-request.ts";
-import { ImportError } from "./import-error.ts";
+import { ImportError, isNotPermitted, notPermitted } from "./import-error.ts";
 import { type ImportOptions, type ImportSummary, Tally } from "./report.ts";
 
 export interface RecordImport extends ImportOptions {
@@ -26,13 +25,18 @@ const LARGEST_RECORD = 16 * 1024 ** 3;
 /** A record file, or all of a builder's data directory. Throws ImportError. */
 export async function importRecords(path: string, options: RecordImport): Promise<ImportSummary> {
   const tally = new Tally(options.report);
-  const files = findRecords(path);
-  for (const [i, file] of files.entries()) {
-    refuseAborted(options, i, files.length);
-    tally.progress(i, files.length, "records");
-    await takeFile(file, options, tally);
+  try {
+    const files = findRecords(path);
+    for (const [i, file] of files.entries()) {
+      refuseAborted(options, i, files.length);
+      tally.progress(i, files.length, "records");
+      await takeFile(file, options, tally);
+    }
+    tally.progress(files.length, files.length, "records");
+  } catch (error) {
+    if (!isNotPermitted(error)) throw error;
+    throw notPermitted((error as NodeJS.ErrnoException).path ?? path, path, error);
   }
-  tally.progress(files.length, files.length, "records");
   return tally.summary();
 }
 
@@ -40,7 +44,8 @@ function findRecords(path: string): string[] {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new ImportError("missing", `there is no ${path}`);
   if (stat.isFile()) return [path];
-  const folders = (directory: string) => entries(directory).filter((entry) => entry.isDirectory());
+  const folders = (directory: string) =>
+    readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   const found = folders(path).flatMap((job) =>
     folders(join(path, job.name))
       .filter((build) => parseBuildId(build.name) !== undefined)
@@ -52,17 +57,6 @@ function findRecords(path: string): string[] {
     why: "builder's server keeps them as DIRECTORY/JOB/UUID/full",
     hint: "robur import builder /var/lib/builder",
   });
-}
-
-function entries(directory: string): Dirent[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true });
-  } catch (error) {
-    throw new ImportError("not-permitted", `${directory} can't be read`, {
-      why: error instanceof Error ? error.message : String(error),
-      cause: error,
-    });
-  }
 }
 
 async function takeFile(file: string, options: RecordImport, tally: Tally): Promise<void> {
@@ -87,43 +81,58 @@ export interface RemoteImport extends RecordImport {
 export async function importRemote(options: RemoteImport): Promise<ImportSummary> {
   const { remote, signal, limit } = options;
   const tally = new Tally(options.report);
-  const jobs = options.jobs ?? (await remoteJobs(remote, signal));
+  const jobs = options.jobs ?? (await allJobs(remote, tally, signal));
   for (const [i, job] of jobs.entries()) {
     const listed = await remoteBuilds(remote, job, { failed: true, signal });
     // Oldest first: what an upload says of its job is then that of the newest.
     const wanted = listed.slice(0, limit).toReversed();
-    for (const [k, { id }] of wanted.entries()) {
+    for (const [k, { id, main }] of wanted.entries()) {
       refuseAborted(options, i, jobs.length);
       tally.progress(k, wanted.length, `builds of ${job} (job ${i + 1} of ${jobs.length})`);
       if (options.builds.build(id) !== undefined) tally.alreadyThere += 1;
-      else await takeRemote(options, job, id, tally);
+      else await takeRemote(options, job, { id, main: main?.sha256 }, tally);
     }
     tally.jobs += 1;
   }
   return tally.summary();
 }
 
-/** One build of another server. Throws RemoteError, and ImportError for one that can't be taken. */
+async function allJobs(
+  remote: RemoteAddress,
+  tally: Tally,
+  signal: AbortSignal | undefined,
+): Promise<readonly JobName[]> {
+  const { jobs, others } = await remoteJobs(remote, signal);
+  for (const name of others)
+    tally.note(`job ${JSON.stringify(name ?? null)} is left out: its name can't be one here`);
+  return jobs;
+}
+
+/** One build of another server, of which nothing is kept where it isn't what is announced. Throws RemoteError. */
 export async function pullBuild(
   options: RecordImport & { readonly remote: RemoteAddress },
   job: JobName,
-  id: string,
-) {
-  const tally = new Tally(options.report);
-  const known = parseBuildId(id);
-  if (known !== undefined && options.builds.build(known) !== undefined) tally.alreadyThere += 1;
-  else await takeRemote(options, job, id, tally);
+  id: BuildId,
+): Promise<ImportSummary> {
+  const { remote, builds, report, signal } = options;
+  const tally = new Tally(report);
+  if (builds.build(id) !== undefined) tally.alreadyThere += 1;
+  else {
+    const main = await announcedMain(remote, job, id, signal);
+    await takeRemote(options, job, { id, main: main?.sha256 }, tally);
+  }
   return tally.summary();
 }
 
 async function takeRemote(
   { remote, builds, uploadedBy, signal }: RecordImport & { readonly remote: RemoteAddress },
   job: JobName,
-  id: string,
+  announced: Announced,
   tally: Tally,
 ): Promise<void> {
+  const what = `build ${announced.id} of ${job}`;
   try {
-    const response = await askRemote(remote, recordPath(job, id as never), { signal });
+    const response = await askRemote(remote, recordPath(job, announced.id), { signal });
     let size = 0;
     const counted = streamOf(response, LARGEST_RECORD).pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
@@ -134,14 +143,13 @@ async function takeRemote(
       }),
     );
     // Another server may say what it likes, but only of the job that was asked for.
-    const outcome = await builds.upload(counted, { mayUpload: (name) => name === job, uploadedBy });
+    const mayUpload = (name: JobName) => name === job;
+    const outcome = await builds.upload(counted, { mayUpload, uploadedBy, announced });
     if (outcome.ok) {
       tally.builds += 1;
       tally.bytes += size;
-      if (outcome.build.id !== id)
-        tally.damage(`build ${id} of ${job}: ${remote.origin} sent build ${outcome.build.id}`);
     } else if (outcome.refusal.code === "exists") tally.alreadyThere += 1;
-    else tally.damage(`build ${id} of ${job}: ${outcome.refusal.message}`);
+    else tally.damage(`${what}: ${outcome.refusal.message}`);
   } catch (error) {
     // One build that is missing or broken there doesn't end it; a server that is gone does.
     if (
@@ -149,9 +157,7 @@ async function takeRemote(
       !["missing", "truncated", "too-large", "refused"].includes(error.code)
     )
       throw error;
-    tally.damage(
-      `build ${id} of ${job}: ${error.message}${error.why === undefined ? "" : ` (${error.why})`}`,
-    );
+    tally.damage(`${what}: ${error.message}${error.why === undefined ? "" : ` (${error.why})`}`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Any import, by what was asked for: the server runs them for whoever asks, a command where no server runs. */
-import type { BuildStore, ContentStore, JobName } from "../api.ts";
+import type { BuildId, BuildStore, ContentStore, JobName } from "../api.ts";
 import type { RemoteAddress } from "../remotes/remote-address.ts";
 import { importBuilderWeb } from "./builder-web.ts";
 import { ImportError } from "./import-error.ts";
@@ -18,7 +18,7 @@ export type ImportRequest =
       readonly jobs: readonly JobName[] | undefined;
       readonly limit: number | undefined;
     }
-  | { readonly kind: "build"; readonly remote: RemoteAddress; readonly job: JobName; readonly id: string };
+  | { readonly kind: "build"; readonly remote: RemoteAddress; readonly job: JobName; readonly id: BuildId };
 
 export interface ImportStores {
   readonly db: Database;

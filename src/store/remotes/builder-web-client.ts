@@ -31,16 +31,26 @@ export interface RemoteBuild {
   readonly main: RemoteMain | undefined;
 }
 
+export interface RemoteJobs {
+  readonly jobs: readonly JobName[];
+  /** What is listed as one, and can't be one here. */
+  readonly others: readonly unknown[];
+}
+
 /** All jobs, also those that rest. The original's list was one of names once, and is one of objects today. */
-export async function remoteJobs(remote: RemoteAddress, signal?: AbortSignal): Promise<JobName[]> {
+export async function remoteJobs(remote: RemoteAddress, signal?: AbortSignal): Promise<RemoteJobs> {
   const json = await list(remote, "/all-builds", signal);
-  const jobs = (json as { jobs?: unknown }).jobs;
-  if (!Array.isArray(jobs)) throw strange(remote, "/all-builds", "it lists no jobs");
-  const names = jobs.map((job: unknown) =>
-    typeof job === "string" ? job : (job as { name?: unknown } | null)?.name,
-  );
-  const good = names.flatMap((name) => (typeof name === "string" ? (parseJobName(name) ?? []) : []));
-  return [...new Set(good)];
+  const listed = (json as { jobs?: unknown }).jobs;
+  if (!Array.isArray(listed)) throw strange(remote, "/all-builds", "it lists no jobs");
+  const jobs = new Set<JobName>();
+  const others: unknown[] = [];
+  for (const job of listed as readonly unknown[]) {
+    const name = typeof job === "string" ? job : (job as { name?: unknown } | null)?.name;
+    const good = typeof name === "string" ? parseJobName(name) : undefined;
+    if (good === undefined) others.push(name);
+    else jobs.add(good);
+  }
+  return { jobs: [...jobs], others };
 }
 
 /** One build for each output, newest first, and the failed ones among them where they are wanted. */
@@ -92,14 +102,59 @@ export async function latestBuild(
   return { id, platform: typeof on === "string" ? on : undefined };
 }
 
-/** What the job's list says of a build's main binary; undefined where it isn't in the list. */
+/**
+ * What the server says of a build's main binary: in the job's list, or, for a build whose output came again and is in
+ * it once, by the file's own headers. Undefined where it has none. Throws RemoteError where nothing is announced.
+ */
 export async function announcedMain(
   remote: RemoteAddress,
   job: JobName,
   id: BuildId,
-): Promise<RemoteMain | undefined> {
-  const builds = await remoteBuilds(remote, job, { failed: false });
-  return builds.find((build) => build.id === id)?.main;
+  signal?: AbortSignal,
+): Promise<AnnouncedMain | undefined> {
+  const builds = await remoteBuilds(remote, job, { failed: true, signal });
+  const listed = builds.find((build) => build.id === id);
+  if (listed !== undefined) return listed.main;
+  try {
+    return await mainAsServed(remote, mainBinaryPath(job, id), signal);
+  } catch (error) {
+    if (error instanceof RemoteError && error.code === "missing") return undefined;
+    throw error;
+  }
+}
+
+export interface AnnouncedMain extends Omit<RemoteMain, "size"> {
+  readonly size: number | undefined;
+}
+
+async function mainAsServed(
+  remote: RemoteAddress,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<AnnouncedMain> {
+  const response = await askRemote(remote, path, { signal });
+  const sha256 = sha256InEtag(response.headers.get("etag"));
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  await response.body?.cancel();
+  if (sha256 === undefined) {
+    throw new RemoteError("bad-answer", `${remote.origin} announces no SHA-256 of this file`, {
+      why: "what can't be verified isn't fetched",
+    });
+  }
+  const filename = new URL(response.url).pathname.split("/").at(-1) ?? "";
+  return {
+    ...{ filename: decoded(filename), sha256 },
+    size: Number.isSafeInteger(length) ? length : undefined,
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Whoever asks for the name sees that it is none.
+    return text;
+  }
 }
 
 /** The build that an id's beginning means, of those that the job's list has. Throws RemoteError. */

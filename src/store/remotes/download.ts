@@ -28,13 +28,12 @@ export interface Downloaded {
   readonly size: number;
 }
 
-/** Throws RemoteError wrong-hash, truncated, too-large; nothing is at `path` then that wasn't there before. */
+/** Throws RemoteError wrong-hash, truncated, too-large, no-place; nothing is at `path` then that wasn't there before. */
 export async function downloadFile(path: string, download: Download): Promise<Downloaded> {
   const { sha256 } = download;
   const mark = sha256 === undefined ? crypto.randomUUID().slice(0, 8) : sha256.slice(0, 16);
   const part = join(dirname(path), `.${basename(path)}.${mark}.part`);
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
-  const file = await open(part, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
+  const file = await openPart(part, path);
   let isKept = false;
   try {
     const found = await fill(file, download);
@@ -50,6 +49,22 @@ export async function downloadFile(path: string, download: Download): Promise<Do
   } finally {
     await file.close();
     if (!isKept) await rm(part, { force: true });
+  }
+}
+
+async function openPart(part: string, path: string): Promise<FileHandle> {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+  try {
+    return await open(part, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const why =
+      code === "ENOENT"
+        ? `there is no directory ${dirname(path)}`
+        : error instanceof Error
+          ? error.message
+          : String(error);
+    throw new RemoteError("no-place", `${path} can't be written`, { why, cause: error });
   }
 }
 

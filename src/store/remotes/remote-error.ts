@@ -20,6 +20,8 @@ export type RemoteErrorCode =
   | "wrong-hash"
   /** Fewer bytes came than were announced. */
   | "truncated"
+  /** The file can't be written where it was asked for. */
+  | "no-place"
   | "interrupted";
 
 export class RemoteError extends RoburError<RemoteErrorCode> {}

@@ -11,9 +11,12 @@ beforeAll(() => void (hostile = hostileServer()));
 afterAll(() => hostile[Symbol.asyncDispose]());
 
 describe("another server's lists", () => {
-  test("are read in the old form, names, and in the new one, objects; what can't be a job is left out", async () => {
+  test("are read in the old form, names, and in the new one, objects; what can't be a job is told apart", async () => {
     const remote = parseRemoteAddress(hostile.origin);
-    expect(await remoteJobs(remote)).toEqual(["good", "liar"] as JobName[]);
+    expect(await remoteJobs(remote)).toEqual({
+      jobs: ["good", "liar"] as JobName[],
+      others: [undefined, undefined, "../x"],
+    });
     expect((await remoteBuilds(remote, "good" as JobName, { failed: true })).map(({ id }) => id)).toEqual([
       UUID as never,
     ]);

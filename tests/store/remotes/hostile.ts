@@ -1,5 +1,6 @@
 /** A server of builds that lies, each job in a way of its own. */
 import { sha256Of } from "../../../src/lib/sha256-of.ts";
+import { writeRecord } from "../../../src/protocols/builder/record-writer.ts";
 
 export const BINARY = Buffer.alloc(300_000, "robur");
 export const UUID = "08455214-8a9b-413a-b116-a65353dc0743";
@@ -62,7 +63,19 @@ export function hostileServer() {
 }
 
 function exec(job: string): Response {
-  return job === "endless" ? new Response(endless()) : new Response("no record");
+  if (job === "endless") return new Response(endless());
+  if (job === "swapped") return record(job, UUID, Buffer.from("something else"));
+  if (job === "renamed") return record(job, UUID.replace(/^0/, "1"), BINARY);
+  return new Response("no record");
+}
+
+/** A record that is all right, if only it were the announced one. */
+function record(name: string, uuid: string, bytes: Uint8Array): Response {
+  const times = { startedAt: 1_700_000_000_000, finishedAt: 1_700_000_001_000 };
+  const about = { ...times, name, uuid, platform: "debian-12", script: new Uint8Array(0) };
+  const files = [{ path: "bin/x.hvt", size: bytes.length, bytes: () => new Blob([bytes]).stream() }];
+  const { stream } = writeRecord({ ...about, result: { kind: "exited", code: 0 } }, [], files);
+  return new Response(stream());
 }
 
 function endless(): ReadableStream<Uint8Array> {
