@@ -1,6 +1,6 @@
 /** What `builder-db` does to robur's database. */
 import type { Database } from "bun:sqlite";
-import { databasePath, openDatabase, write } from "../db/open.ts";
+import { databasePath, openDatabase } from "../db/open.ts";
 import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError } from "../lib/errors.ts";
 import { print, printError } from "../linux/libc.ts";
@@ -11,16 +11,21 @@ import { allowUpload, forbidUpload } from "../server/accounts/upload-access.ts";
 import {
   addUser,
   changeUser,
+  disableUser,
   findUser,
   listUsers,
   removeUser,
   setPassword,
 } from "../server/accounts/users.ts";
-import { parseBuildId, parseJobName } from "../store/api.ts";
+import { parseBuildId, parseJobName, parsePlatform } from "../store/api.ts";
 import { openBuildStore } from "../store/builds/build-store.ts";
+import { removeBuilds } from "../store/collection/remove-builds.ts";
+import type { RetentionRule } from "../store/collection/retention.ts";
+import { verifyStore } from "../store/collection/verify.ts";
 import { openContentStore } from "../store/contents/content-store.ts";
 import { unreproducible } from "../store/import/unreproducible.ts";
 import { downloadFile } from "../store/remotes/download.ts";
+import { parseSince } from "./client/since.ts";
 import { readPassword } from "./password.ts";
 
 type Directory = string | undefined;
@@ -92,21 +97,7 @@ export function userRemove(text: Directory, name: string): Promise<void> {
 }
 
 export function userDisable(text: Directory, name: string): Promise<void> {
-  return change(text, "user.disable", name, (db) => {
-    const { id, role } = existing(db, name);
-    if (role === "admin") {
-      throw new AccountError("last-admin", `${name} is an administrator`, {
-        why: "this command is for users who upload",
-        hint: "robur user rm",
-      });
-    }
-    write(db, () => {
-      db.query("UPDATE user SET password_hash = NULL, uploads = 'none' WHERE id = ?").run(id);
-      for (const table of ["upload_access", "session", "token"]) {
-        db.query(`DELETE FROM ${table} WHERE user_id = ?`).run(id);
-      }
-    });
-  });
+  return change(text, "user.disable", name, (db) => disableUser(db, name));
 }
 
 function existing(db: Database, name: string) {
@@ -166,10 +157,48 @@ export function verifyInputId(text: Directory): Promise<void> {
   });
 }
 
-/** What `robur store` does, which speaks to the server where one runs. */
-export async function storeCommand(text: Directory, argv: readonly string[]): Promise<void> {
-  if (text !== undefined) process.env["ROBUR_DATA_DIR"] = text;
-  const { robur } = await import("./robur.ts");
-  await robur(["store", ...argv]);
-  if (process.exitCode !== undefined && process.exitCode !== 0) process.exitCode = 1;
+/** Names what is damaged; unlike the original it then ends with 1. */
+export function verifyDataDir(text: Directory): Promise<void> {
+  return withDatabase(text, async (db) => {
+    const { contents, damage } = await verifyStore(db);
+    for (const { sha256, why, usedBy } of damage) {
+      printError(`error: ${sha256}: ${why}\n${usedBy.map((user) => `  ${user}\n`).join("")}`);
+    }
+    if (damage.length > 0) process.exitCode = 1;
+    printError(`${damage.length} of ${contents} contents are damaged\n`);
+  });
+}
+
+export interface Vacuum {
+  readonly rule: "older-than" | "except-latest" | "except-latest-successful";
+  readonly value: string;
+  readonly platform: string | undefined;
+  readonly jobs: readonly string[] | undefined;
+}
+
+export function vacuum(text: Directory, { rule: kind, value, platform, jobs }: Vacuum): Promise<void> {
+  const selection = {
+    jobs: jobs?.map(jobOf),
+    platform: platform === undefined ? undefined : platformOf(platform),
+  };
+  const rule: RetentionRule =
+    kind === "older-than"
+      ? { kind, at: parseSince(value, Date.now()), ...selection }
+      : { kind, count: countOf(value), ...selection };
+  return change(text, "store.vacuum", `${kind} ${value}`, async (db, now) => {
+    await using contents = openContentStore(db);
+    const removed = await removeBuilds(db, openBuildStore(db, contents), [rule], { now });
+    printError(`removed ${removed.length} builds; pinned ones stay, and those that a unikernel runs\n`);
+  });
+}
+
+function platformOf(text: string) {
+  const platform = parsePlatform(text);
+  if (platform === undefined) throw new UsageError(`${text} can't be a platform's name`);
+  return platform;
+}
+
+function countOf(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new UsageError(`${text}: a number from 1 on`);
 }

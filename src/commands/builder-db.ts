@@ -125,7 +125,7 @@ function builds(parser: Parser): Parser {
       async (flags) => (await verbs()).verifyInputId(dataDir(flags)),
     )
     .command("verify-data-dir", "Check every file's hash", {}, async (flags) =>
-      (await verbs()).storeCommand(dataDir(flags), ["verify"]),
+      (await verbs()).verifyDataDir(dataDir(flags)),
     )
     .command(
       "verify-cache-dir",
@@ -151,11 +151,8 @@ function builds(parser: Parser): Parser {
           .option("platform", { type: "string", requiresArg: true })
           .option("job", { type: "string", array: true, requiresArg: true, nargs: 1 }),
       async (flags) => {
-        const jobs = (flags.job ?? []).flatMap((job) => ["--job", job]);
-        const platform = flags.platform === undefined ? [] : ["--platform", flags.platform];
-        await (
-          await verbs()
-        ).storeCommand(dataDir(flags), ["vacuum", flags.rule, flags.value, "--yes", ...platform, ...jobs]);
+        const { rule, value, platform, job: jobs } = flags;
+        await (await verbs()).vacuum(dataDir(flags), { rule, value, platform, jobs });
       },
     ) as unknown as Parser;
 }

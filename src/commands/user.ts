@@ -11,6 +11,7 @@ import {
   type User,
   addUser,
   changeUser,
+  disableUser,
   listUsers,
   removeUser,
   setPassword,
@@ -97,6 +98,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       "access <command>",
       "List the jobs of which a user may upload builds, and change the list",
       (y) => withAccess(y),
+    )
+    .command(
+      "disable <name>",
+      "Take password, sessions, tokens and uploads away; the user stays, and robur user passwd lets in again",
+      (y) => withName(y),
+      (flags) => change(flags.dataDir, "user.disable", flags.name, (db) => disableUser(db, flags.name)),
     )
     .command(
       "rm <name>",

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { calledAs, environment, temporaryDirectory } from "../robur.ts";
+import { Database } from "bun:sqlite";
+import { calledAs, environment, run, temporaryDirectory } from "../robur.ts";
 import { TestServer } from "./client-server.ts";
 
 let server: TestServer;
@@ -56,8 +57,8 @@ describe("robur build and robur job", () => {
     const refused = await server.robur(["create", "two", "job:text"]);
     expect(refused.code).not.toBe(0);
     expect((await server.robur(["create", "two", "job:nothing"])).code).toBe(3);
-    const run = await server.robur(["run", "job:hello", "--", "--hello=Hi"]);
-    expect({ code: run.code, stdout: run.stdout }).toEqual({
+    const ran = await server.robur(["run", "job:hello", "--", "--hello=Hi"]);
+    expect({ code: ran.code, stdout: ran.stdout }).toEqual({
       code: 0,
       stdout: expect.stringContaining("Hi"),
     });
@@ -88,8 +89,8 @@ describe("robur job", () => {
 });
 
 describe("builder-db", () => {
-  const builderDb = async (args: readonly string[], input = "") => {
-    const child = Bun.spawn([await calledAs("builder-db"), ...args, "--datadir", server.data], {
+  const builderDb = async (args: readonly string[], input = "", data = server.data) => {
+    const child = Bun.spawn([await calledAs("builder-db"), ...args, "--datadir", data], {
       env: environment(),
       stdin: new TextEncoder().encode(input),
       stdout: "pipe",
@@ -127,12 +128,41 @@ describe("builder-db", () => {
     expect(await builderDb(["access-remove", "ci", "hello"])).toMatchObject({ code: 0 });
     expect(await server.ok("user", "access", "ls", "ci")).toBe("");
     expect((await builderDb(["access-add", "ci", "nothing"])).code).toBe(1);
+    await server.ok("user", "disable", "ci");
+    expect(await uploadsOf("ci")).toMatchObject({ uploads: "none", canSignIn: false });
+    expect((await server.robur(["user", "disable", "nobody"])).code).toBe(3);
+    expect(await builderDb(["user-update", "ci"], password)).toMatchObject({ code: 0 });
+    expect(await uploadsOf("ci")).toMatchObject({ uploads: "listed", canSignIn: true });
     expect(await builderDb(["user-disable", "ci"])).toMatchObject({ code: 0 });
     expect(await uploadsOf("ci")).toMatchObject({ uploads: "none", canSignIn: false });
     expect((await builderDb(["user-list"])).stdout.split("\n")).toContain("ci");
     expect(await builderDb(["user-remove", "ci"])).toMatchObject({ code: 0 });
     expect((await builderDb(["user-remove", "ci"])).code).toBe(1);
     expect((await builderDb(["user-add", "short"], "x\n")).code).toBe(1);
+  });
+
+  test("works on the directory that it is given, where no server runs", async () => {
+    const data = join(directory, "elsewhere");
+    const full = join(directory, "to-vacuum");
+    await server.ok("build", "export", id, "--format", "exec", "--output", full);
+    expect(await run(["import", "builder", full, "--data-dir", data])).toMatchObject({ code: 0 });
+    const vacuum = (...args: string[]) => builderDb(["vacuum", ...args], "", data);
+    const removed = (count: number) => ({
+      code: 0,
+      stderr: expect.stringContaining(`removed ${count} builds`),
+    });
+    expect(await vacuum("except-latest", "1")).toMatchObject(removed(0));
+    expect(await vacuum("older-than", "2000-01-01T00:00:00Z")).toMatchObject(removed(0));
+    expect(await vacuum("older-than", "0d", "--platform", "elsewhere")).toMatchObject(removed(0));
+    expect(await vacuum("older-than", "0d", "--job", "nothing")).toMatchObject(removed(0));
+    expect(await vacuum("older-than", "0d", "--job", "hello", "--job", "other")).toMatchObject(removed(1));
+    expect((await vacuum("except-latest", "0")).code).toBe(1);
+    expect((await vacuum("except-latest-successful", "many")).code).toBe(1);
+    // The running server's builds are another matter.
+    expect(await server.ok("build", "show", id)).toContain(id);
+    using db = new Database(join(data, "robur.db"));
+    db.run("UPDATE chunk SET content = zeroblob(length(content)) WHERE id = (SELECT min(id) FROM chunk)");
+    expect((await builderDb(["verify-data-dir"], "", data)).code).toBe(1);
   });
 
   test("extracts builds, removes jobs, and says what it has no counterpart for", async () => {
@@ -144,6 +174,10 @@ describe("builder-db", () => {
     expect((await builderDb(["verify-cache-dir"])).stderr).toContain("there is no cache directory");
     expect(await builderDb(["job-remove", "nothing"])).toMatchObject({ code: 0 });
     expect((await builderDb(["nonsense"])).code).toBe(1);
+    expect(await builderDb(["verify-data-dir"])).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^0 of [1-9]\d* contents are damaged\n$/),
+    });
     writeFileSync(join(server.data, "builder.sqlite3"), "");
     expect((await builderDb(["user-list"])).stderr).toContain("is the directory of a builder-web");
   });

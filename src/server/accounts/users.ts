@@ -124,6 +124,21 @@ export function setPassword(db: Database, name: string, passwordHash: string, no
   });
 }
 
+/**
+ * Takes password, sessions, tokens and uploads away from a user who stays: builds and the audit log go on naming one
+ * who is known. A new password lets the user in again. Throws AccountError missing, last-admin.
+ */
+export function disableUser(db: Database, name: string): void {
+  write(db, () => {
+    const user = existing(db, name);
+    refuseLastAdmin(db, user);
+    db.query("UPDATE user SET password_hash = NULL, uploads = 'none' WHERE id = ?").run(user.id);
+    for (const table of ["upload_access", "session", "token"]) {
+      db.query(`DELETE FROM ${table} WHERE user_id = ?`).run(user.id);
+    }
+  });
+}
+
 /** Removes a user with sessions and tokens; unikernels stay. Throws AccountError missing, last-admin. */
 export function removeUser(db: Database, name: string): void {
   write(db, () => {
