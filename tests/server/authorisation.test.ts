@@ -108,6 +108,7 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "GET /api/v1/networks": "read",
   "GET /api/v1/volumes": "read",
   "GET /api/v1/unreproducible": "anybody",
+  "GET /deb": "anybody",
   "GET /deb/robur.asc": "anybody",
   "GET /deb/dists/:platform/*": "anybody",
   "GET /deb/pool/:platform/:file": "anybody",

@@ -13,6 +13,7 @@ import builds from "./0006_builds.sql" with { type: "text" };
 import schedule from "./0007_schedule.sql" with { type: "text" };
 import trust from "./0008_trust.sql" with { type: "text" };
 import debian from "./0009_debian.sql" with { type: "text" };
+import publishedPackages from "./0010_published_packages.sql" with { type: "text" };
 
 export interface Migration {
   /** 1, 2, 3, … without gaps: the number that its file begins with. */
@@ -31,4 +32,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 7, name: "schedule", sql: schedule },
   { number: 8, name: "trust", sql: trust },
   { number: 9, name: "debian", sql: debian },
+  { number: 10, name: "published_packages", sql: publishedPackages },
 ];

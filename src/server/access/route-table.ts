@@ -216,6 +216,7 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "GET /job/:job/build/:build/main-binary": see("builds"),
   "GET /job/:job/build/:build/all.tar": see("builds"),
   "GET /job/:job/build/:build/all.tar.gz": see("builds"),
+  "GET /deb": see("builds"),
   "GET /deb/robur.asc": see("builds"),
   "GET /deb/dists/:platform/*": see("builds"),
   "GET /deb/pool/:platform/:file": see("builds"),

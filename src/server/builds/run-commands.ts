@@ -1,5 +1,5 @@
 /** How a build's binary is fetched, checked and run: lines for a terminal, from what the unikernel says of itself. Pure. */
-import type { BuildSummary } from "../../store/api.ts";
+import type { BuildSummary, Platform } from "../../store/api.ts";
 import { filePath } from "./paths.ts";
 
 export interface CommandGroup {
@@ -15,6 +15,12 @@ export function runCommands(build: BuildSummary, origin: string): CommandGroup[]
   const name = quote(file);
   const fetch = `curl -fLo ${name} ${quote(origin + filePath(build, main.path))}\necho ${quote(`${main.sha256}  ${file}`)} | sha256sum -c`;
   const groups: CommandGroup[] = [{ title: "Download and verify", text: fetch }];
+  if (file.endsWith(".deb")) {
+    groups.push({
+      title: "Install it by apt, and what is built after it",
+      text: aptCommands(origin, build.platform),
+    });
+  }
   if (solo5 === undefined) return groups;
   const { target } = solo5.abi;
   const nets = solo5.manifest.devices.filter(({ type }) => type === "NET_BASIC").map((device) => device.name);
@@ -44,6 +50,18 @@ export function runCommands(build: BuildSummary, origin: string): CommandGroup[]
     });
   }
   return groups;
+}
+
+const APT_KEY = "/etc/apt/keyrings/robur.asc";
+
+/** How a machine is told of the packages that this server built: three lines. */
+export function aptCommands(origin: string, platform: Platform): string {
+  const source = `deb [signed-by=${APT_KEY}] ${origin}/deb ${platform} main`;
+  return [
+    `curl -fsSL ${quote(`${origin}/deb/robur.asc`)} | sudo tee ${APT_KEY} >/dev/null`,
+    `echo ${quote(source)} | sudo tee /etc/apt/sources.list.d/robur.list`,
+    "sudo apt update",
+  ].join("\n");
 }
 
 /** For a POSIX shell. */

@@ -1,35 +1,41 @@
 /** The packages among the builds, for apt: `deb [signed-by=…] https://SERVER/deb PLATFORM main`. */
 import { Elysia } from "elysia";
 import { type Platform, parsePlatform } from "../../store/api.ts";
-import { type DebianRepository, type Distribution, openRepository } from "../../store/debian/repository.ts";
+import { type DebianRepository, openRepository } from "../../store/debian/repository.ts";
+import { aptCommands } from "../builds/run-commands.ts";
+import { originOf } from "../builds/origin.ts";
 import type { ServerContext } from "../context.ts";
 import { notFound } from "../http/http-error.ts";
 
 const hide = { detail: { hide: true } };
+const TEXT = "text/plain; charset=utf-8";
 
 export function debianRoutes(context: ServerContext) {
+  const { db, builds, contents, now, log } = context;
   const repository = openRepository({
-    ...{ db: context.db, builds: context.builds, contents: context.contents, now: context.now },
-    refuse: (build, error) =>
-      context.log("warning", "package left out", { job: build.job, build: build.id, why: error.message }),
+    ...{ db, builds, contents, now },
+    refuse: ({ job, id }, { message, why, hint }) =>
+      log("warning", "package left out", {
+        ...{ job, build: id, why: why === undefined ? message : `${message}: ${why}` },
+        ...(hint === undefined ? {} : { hint }),
+      }),
   });
   return new Elysia({ name: "debian" })
-    .get("/deb/robur.asc", () => text(repository.publicKey(), "application/pgp-keys"), hide)
+    .get("/deb", ({ request }) => text(howTo(repository, originOf(request)), TEXT), hide)
+    .get("/deb/robur.asc", () => text(repository.publicKey().armored, "application/pgp-keys"), hide)
     .get(
       "/deb/dists/:platform/*",
       async ({ params }) => {
-        const { files } = await distributionOf(repository, params.platform);
-        const bytes = files.get(params["*"]);
-        if (bytes === undefined) throw notFound("such file in this repository");
-        return text(bytes, params["*"].endsWith(".gz") ? "application/gzip" : "text/plain; charset=utf-8");
+        const bytes = await repository.file(platformOf(params.platform), params["*"]);
+        if (bytes === undefined) throw notFound(`such file in the repository for ${params.platform}`);
+        return text(bytes, params["*"].endsWith(".gz") ? "application/gzip" : TEXT);
       },
       hide,
     )
     .get(
       "/deb/pool/:platform/:file",
       async ({ params, request }) => {
-        const { packages } = await distributionOf(repository, params.platform);
-        const found = packages.get(decodeURIComponent(params.file));
+        const found = await repository.package(platformOf(params.platform), decodeURIComponent(params.file));
         if (found === undefined) throw notFound("such package any more");
         return new Response(request.method === "HEAD" ? null : found.read(), {
           headers: {
@@ -44,11 +50,21 @@ export function debianRoutes(context: ServerContext) {
     );
 }
 
-async function distributionOf(repository: DebianRepository, name: string): Promise<Distribution> {
-  const platform: Platform | undefined = parsePlatform(name);
-  const found = platform === undefined ? undefined : await repository.distribution(platform);
-  if (found === undefined) throw notFound(`package for ${name}`);
-  return found;
+/** For whoever opens the address to see what is there. */
+function howTo(repository: DebianRepository, origin: string): string {
+  const platforms = repository.platforms();
+  if (platforms.length === 0) {
+    return "No packages yet: builds whose main binary is a .deb file are offered here to apt.\n";
+  }
+  const parts = platforms.map((platform) => `${platform}\n\n${aptCommands(origin, platform)}\n`);
+  const print = repository.publicKey().fingerprint.replaceAll(/.{4}(?=.)/g, "$& ");
+  return `Packages that were built here, for apt. The key that signs them is\n${print}\n\n${parts.join("\n")}`;
+}
+
+function platformOf(name: string): Platform {
+  const platform = parsePlatform(name);
+  if (platform === undefined) throw notFound(`package for ${name}`);
+  return platform;
 }
 
 function text(body: Uint8Array | string, type: string): Response {

@@ -8,14 +8,41 @@ export interface Control {
   readonly version: string;
 }
 
-/** Throws DebianError. */
+/** A line that begins a field, with the field's name. */
+const FIELD = /^([!-9;-~]+):/;
+/** What the list of packages says by itself. */
+const OF_THE_LIST = new Set(["filename", "size", "sha256", "sha512", "sha1", "md5sum"]);
+
+/** Throws DebianError for what isn't one paragraph of fields: in the list it would spoil the packages beside it. */
 export function readControl(text: string): Control {
+  checkParagraph(text);
   const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, "im").exec(text)?.[1]?.trim() ?? "";
   const control = { name: field("Package"), architecture: field("Architecture"), version: field("Version") };
   const isGood =
     /^[a-z0-9][a-z0-9+.-]{1,127}$/.test(control.name) && /^[a-z0-9-]{1,32}$/.test(control.architecture);
   if (isGood) return control;
   throw new DebianError("not-a-package", "the control file has no right name or architecture");
+}
+
+/** Simple fields have one line, any other goes on with blanks in front. */
+function checkParagraph(text: string): void {
+  const seen = new Set<string>();
+  let name = "";
+  for (const line of text.trimEnd().split("\n")) {
+    // oxlint-disable-next-line no-control-regex
+    if (/[\0-\x08\x0b-\x1f\x7f]/.test(line)) throw notControl("it has control characters");
+    const goesOn = /^[ \t]+\S/.test(line);
+    if (goesOn && name !== "" && !["package", "version", "architecture"].includes(name)) continue;
+    name = FIELD.exec(line)?.[1]?.toLowerCase() ?? "";
+    if (name === "") throw notControl(`${JSON.stringify(line.slice(0, 100))} is no field`);
+    if (seen.has(name) || OF_THE_LIST.has(name))
+      throw notControl(`the field ${name} can't be there, or is twice`);
+    seen.add(name);
+  }
+}
+
+function notControl(why: string): DebianError {
+  return new DebianError("not-a-package", "the control file can't be read", { why });
 }
 
 /**
@@ -39,11 +66,10 @@ export function withVersion(text: string, version: string): string {
   return text.replace(/^Version:.*$/im, `Version: ${version}`);
 }
 
-/** A package's lines in a list of packages: its control file, and where it is. Empty lines would end them. */
+/** A package's lines in a list of packages: its control file, and where it is. */
 export function packageStanza(
   control: string,
   file: { readonly filename: string; readonly size: number; readonly sha256: string },
 ): string {
-  const lines = control.split("\n").filter((line) => line.trim() !== "");
-  return `${lines.join("\n")}\nFilename: ${file.filename}\nSize: ${file.size}\nSHA256: ${file.sha256}\n`;
+  return `${control.trimEnd()}\nFilename: ${file.filename}\nSize: ${file.size}\nSHA256: ${file.sha256}\n`;
 }

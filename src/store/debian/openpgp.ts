@@ -34,6 +34,11 @@ export function armoredKey(key: SigningKey): string {
   return armor("PUBLIC KEY BLOCK", Buffer.concat([packet(6, body), packet(13, name), packet(2, signature)]));
 }
 
+/** By which people compare keys: 40 hexadecimal digits. */
+export function fingerprint(key: SigningKey): string {
+  return printOf(key).toString("hex").toUpperCase();
+}
+
 /** A signature beside a file. `at`: milliseconds since 1970. */
 export function detachedSignature(key: SigningKey, bytes: Uint8Array, at: number): string {
   return armor("SIGNATURE", packet(2, signatureBody(key, BINARY, bytes, at)));
@@ -63,6 +68,13 @@ function keyBody(key: SigningKey): Buffer {
   ]);
 }
 
+/** RFC 4880 section 12.2. */
+function printOf(key: SigningKey): Buffer {
+  return createHash("sha1")
+    .update(prefixed(0x99, 2, keyBody(key)))
+    .digest();
+}
+
 function privateKey({ seed }: SigningKey): KeyObject {
   return createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: "der", type: "pkcs8" });
 }
@@ -74,9 +86,7 @@ function signatureBody(
   at: number,
   more: Uint8Array = new Uint8Array(0),
 ): Buffer {
-  const print = createHash("sha1")
-    .update(prefixed(0x99, 2, keyBody(key)))
-    .digest();
+  const print = printOf(key);
   const hashed = Buffer.concat([
     subpacket(SUBPACKET.time, number(seconds(at), 4)),
     subpacket(SUBPACKET.fingerprint, Buffer.concat([Buffer.of(4), print])),

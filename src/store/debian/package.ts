@@ -21,6 +21,8 @@ export interface PublishedPackage {
   readonly sha256: Sha256;
   /** Its lines in the list of packages. `folder`: where its file is. */
   readonly stanza: (folder: string) => string;
+  /** False once its build was removed and collected. */
+  readonly isThere: () => boolean;
   readonly read: () => ReadableStream<Uint8Array>;
 }
 
@@ -56,6 +58,7 @@ export async function publishPackage(
   return {
     ...{ control, version, filename, size, sha256 },
     stanza: (folder) => packageStanza(text, { filename: `${folder}/${filename}`, size, sha256 }),
+    isThere: () => contents.byId(content.id) !== undefined,
     read: () => toStream(pieces()),
   };
 }

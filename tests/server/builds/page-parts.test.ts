@@ -198,6 +198,16 @@ describe("commands", () => {
       "[robur][run][--net][service=tap100][--block][da;ta=da;ta.img][it's $(x).hvt]",
     );
   });
+
+  test("of a package are for apt, whatever the server is called", () => {
+    const main = { path: "bin/hello.deb", sha256: "a".repeat(64) as Sha256, size: 1, isKept: true };
+    const [, apt] = runCommands(run("a", { main }), "http://$(x)'.example");
+    const [, source = ""] = apt!.text.split("\n");
+    const shell = Bun.spawnSync(["sh", "-c", source.replace(/ \| sudo tee .*/, "")]);
+    expect(shell.stdout.toString()).toBe(
+      "deb [signed-by=/etc/apt/keyrings/robur.asc] http://$(x)'.example/deb debian-12 main\n",
+    );
+  });
 });
 
 describe("addresses and types", () => {

@@ -43,6 +43,29 @@ describe("a control file", () => {
   });
 });
 
+describe("a control file that would spoil the list", () => {
+  const good = "Package: hello\nVersion: 1.2.3\nArchitecture: amd64\n";
+  test("is refused", () => {
+    expect(readControl(`${good}Description: x\n y\n .\n\tz\n\n`).name).toBe("hello");
+    for (const bad of [
+      `${good}no field\n`,
+      ` in front\n${good}`,
+      `\n${good}`,
+      `${good}\nPackage: other\n`,
+      `${good}package: other\n`,
+      `${good}Filename: pool/other\n`,
+      `${good}SHA256: 00\n`,
+      `Package: hello\n world\nVersion: 1.2.3\nArchitecture: amd64\n`,
+      `${good}Description: a\u0000b\n`,
+      `${good}Description: a\rPackage: b\n`,
+      `${good}Description: a\n \n`.replace(/ \n$/, " \n b\n"),
+      "",
+    ]) {
+      expect(() => readControl(bad)).toThrow("control file");
+    }
+  });
+});
+
 describe("hostile archives", () => {
   test("are refused, whatever the bytes", async () => {
     await assert(

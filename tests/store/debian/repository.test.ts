@@ -110,7 +110,13 @@ describe.skipIf(isLacking)("the packages among the builds", () => {
 
   test("are those of the newest builds, and the same output again is no new package", async () => {
     const first = await get(`dists/${PLATFORM}/main/binary-amd64/Packages`);
+    const id = JSON.parse(await server.ok("build", "show", "hello", "--json")).build.id as string;
     await push("hello", makePackage(directory, { name: "hello", version: "1.2.3" }));
+    expect(await get(`dists/${PLATFORM}/main/binary-amd64/Packages`)).toBe(first);
+    // Nor when the build that had it first is gone, as retention will have it, and the server was started anew.
+    await server.ok("build", "rm", "--yes", id);
+    await server.down();
+    await server.up();
     expect(await get(`dists/${PLATFORM}/main/binary-amd64/Packages`)).toBe(first);
     await push(
       "hello",
@@ -119,8 +125,39 @@ describe.skipIf(isLacking)("the packages among the builds", () => {
     const second = await get(`dists/${PLATFORM}/main/binary-amd64/Packages`);
     expect(second.match(/^Package: hello$/gm)).toHaveLength(1);
     expect(second).toMatch(/^Version: 1\.2\.3-4-gabcdef-\d{14}-[0-9a-f]{64}$/m);
-    const old = /^Filename: (.*)$/m.exec(first)![1]!;
-    expect((await fetch(`${server.address}/deb/${old}`)).status).toBe(404);
+  });
+
+  test("can still be fetched by who has read the list before", async () => {
+    const inRelease = async () => (await get(`dists/${PLATFORM}/InRelease`)).split("\n");
+    const lines = await inRelease();
+    expect(lines).toContain("Acquire-By-Hash: yes");
+    const listed = lines.filter((line) => line.endsWith("main/binary-amd64/Packages"));
+    const [, sha256 = ""] = / ([0-9a-f]{64}) /.exec(listed[0]!)!;
+    const byHash = `dists/${PLATFORM}/main/binary-amd64/by-hash/SHA256/${sha256}`;
+    const list = await get(byHash);
+    expect(`${sha256Of(Buffer.from(list))}`).toBe(sha256);
+    await push("hello", makePackage(directory, { name: "hello", version: "1.2.4", content: "newest\n" }));
+    expect(await inRelease()).not.toEqual(lines);
+    expect(await get(byHash)).toBe(list);
+    const old = /^Filename: (.*)$/m.exec(list)![1]!;
+    const fetched = await (await fetch(`${server.address}/deb/${old}`)).bytes();
+    expect(list).toContain(`SHA256: ${sha256Of(fetched)}\n`);
+    expect(
+      (await fetch(`${server.address}/deb/dists/${PLATFORM}/main/binary-amd64/by-hash/SHA256/00`)).status,
+    ).toBe(404);
+  });
+
+  test("go back to the ones before where the newest build is removed, and apt follows", async () => {
+    const apt = privateApt(server.address);
+    apt.useKey(await get("robur.asc"));
+    const candidate = () => {
+      expect(apt.run("apt-get", "update").text).not.toMatch(/^(W|E|N):/m);
+      return /Candidate: (\S+)/.exec(apt.run("apt-cache", "policy", "hello").text)![1]!;
+    };
+    expect(candidate()).toStartWith("1.2.4-0-");
+    const id = JSON.parse(await server.ok("build", "show", "hello", "--json")).build.id as string;
+    await server.ok("build", "rm", "--yes", id);
+    expect(candidate()).toStartWith("1.2.3-4-gabcdef-");
   });
 
   test("may be packed with xz and zstd; what isn't a package or can't be versioned is left out", async () => {
@@ -153,5 +190,20 @@ describe.skipIf(isLacking)("the packages among the builds", () => {
     expect((await fetch(`${server.address}/deb/dists/freebsd-14/InRelease`)).status).toBe(404);
     expect((await fetch(`${server.address}/deb/dists/${PLATFORM}/nothing`)).status).toBe(404);
     expect((await fetch(`${server.address}/deb/pool/${PLATFORM}/..%2f..%2fetc%2fpasswd`)).status).toBe(404);
+  });
+
+  test("say how they are used, and by which key they are signed", async () => {
+    const text = await (await fetch(`${server.address}/deb`)).text();
+    expect(text).toContain(
+      `deb [signed-by=/etc/apt/keyrings/robur.asc] ${server.address}/deb ${PLATFORM} main`,
+    );
+    // gpgv reads keys without their armour only.
+    const [, armored = ""] = /\n\n(.*)\n=/s.exec(await get("robur.asc"))!;
+    const [key, signed] = [join(directory, "robur.gpg"), join(directory, "InRelease")];
+    writeFileSync(key, Buffer.from(armored, "base64"));
+    writeFileSync(signed, await get(`dists/${PLATFORM}/InRelease`));
+    const gpgv = Bun.spawnSync(["gpgv", "--status-fd", "1", "--keyring", key, signed]);
+    const [, print = ""] = /^\[GNUPG:\] VALIDSIG ([0-9A-F]{40}) /m.exec(gpgv.stdout.toString())!;
+    expect(text.replaceAll(" ", "")).toContain(print);
   });
 });
