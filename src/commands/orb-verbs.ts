@@ -1,12 +1,15 @@
 /** What `orb build` and `orb rebuild` do. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type CommonOptions, buildPackage } from "../builds/orb/build.ts";
+import { sanitisePath } from "../builds/orb/environment.ts";
 import { OrbError } from "../builds/orb/orb-error.ts";
 import { fetchRecord } from "../builds/orb/recorded-build.ts";
 import { rebuildPackage } from "../builds/orb/rebuild.ts";
 import { parseRepositories } from "../builds/orb/session.ts";
+import { installSystemPackages } from "../builds/orb/system-packages.ts";
+import { systemVariables } from "../builds/orb/system-variables.ts";
 import { UsageError } from "../lib/errors.ts";
 import { print } from "../linux/libc.ts";
 import type { ChangeRecordDifference } from "../opam/change-record.ts";
@@ -104,6 +107,14 @@ export async function rebuild(
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** `orb system`. A record without such a list asks for nothing. */
+export async function system(directory: string): Promise<void> {
+  const list = join(directory, "system-packages");
+  if (!existsSync(list)) return;
+  const path = sanitisePath(process.env["PATH"]);
+  await installSystemPackages(readFileSync(list, "utf8"), systemVariables(path), path);
 }
 
 /** Prints the verdict. Throws OrbError differs. */

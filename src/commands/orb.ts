@@ -49,6 +49,12 @@ export async function main(argv: readonly string[], program = "robur orb"): Prom
           .example("$0 rebuild https://builds.robur.coop/job/NAME/build/UUID", "what a server has"),
       async (flags) => (await verbs()).rebuild(flags.build, flags),
     )
+    .command(
+      "system <directory>",
+      "Install the system packages that a record lists, in the same versions where they can be had",
+      (y) => y.positional("directory", { type: "string", demandOption: true, describe: "with the record" }),
+      async (flags) => (await verbs()).system(flags.directory),
+    )
     .recommendCommands()
     .strict()
     .demandCommand(1, "build or rebuild?")

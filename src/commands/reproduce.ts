@@ -1,31 +1,32 @@
 /** `robur reproduce`: makes a build again, and says whether the same came out. */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
-import type { Explanation } from "../builds/reproduce/explain.ts";
-import { formatExplanation } from "../builds/reproduce/explain.ts";
-import { type OriginalBuild, readOriginal } from "../builds/reproduce/original-build.ts";
 import { rebuildKind } from "../builds/reproduce/rebuild-job.ts";
 import { type ReproductionReport, reproduce } from "../builds/reproduce/reproduce.ts";
 import { SpooledFiles } from "../builds/reproduce/spooled-files.ts";
-import { VARIATIONS, VARIATION_TEXTS, type Variation } from "../builds/reproduce/variations.ts";
+import { VARIATIONS, type Variation } from "../builds/reproduce/variations.ts";
 import type { JobNetwork, Sandboxes } from "../builds/sandbox/api.ts";
 import { dataDirectory } from "../lib/data-directory.ts";
-import { RoburError, UsageError, visible } from "../lib/errors.ts";
+import { UsageError, errorLine, visible } from "../lib/errors.ts";
 import { print, printError } from "../linux/libc.ts";
-import { resolveBuild } from "./client/builds.ts";
 import { ClientError } from "./client/client-error.ts";
 import { type Client, ask, connect } from "./client/connect.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
+import { parseSpan } from "./client/span.ts";
 import { diffoscope } from "./diffoscope.ts";
+import { type FoundOriginal, findOriginal } from "./original-record.ts";
+import { reproductionText } from "./reproduction-text.ts";
 
 /** Beside the statuses that every command has. */
 const STATUS = { GOOD: 0, BAD: 10, FAIL: 11, UNKNOWN: 12 } as const;
+const HOUR_MS = 3_600_000;
+const WEEK_MS = 7 * 24 * HOUR_MS;
 
 const USAGE = `robur reproduce BUILD|JOB|URL|FILE
 
 Makes a build again from its recorded inputs, in a fresh sandbox, and compares bit by bit. A build of this server, the
-newest of a job, the page of a build on any builder-web or robur, or a file with an exec document.
+newest of a job, the page of a build or a job on any builder-web or robur, or a file with an exec document.
 Exit status: 0 GOOD, all is the same; 10 BAD, something differs, and what; 11 FAIL, it could not be built; 12 UNKNOWN,
 there is nothing to compare.`;
 
@@ -39,17 +40,18 @@ export async function main(argv: readonly string[]): Promise<void> {
         describe: `build once more with everything around it changed; or only: ${VARIATIONS.join(",")}`,
       })
       .option("timeout", {
-        type: "number",
-        default: 3600,
-        requiresArg: true,
-        describe: "seconds for each build",
-      })
+        ...{ type: "string", requiresArg: true },
+        describe: "how long each build may take: 30m (default: as long as the original might, else 1h)",
+      } as const)
       .option("network", {
         ...{ type: "string", requiresArg: true },
         describe:
-          "what a job may reach: none, all, or hosts with commas between (default: all for opam packages)",
+          "what a job may reach: none, all, or hosts with commas between (default: what the original might; of others' builds, all for opam packages and none for scripts)",
       } as const)
-      .option("memory", { type: "number", requiresArg: true, describe: "MiB that a job may use" })
+      .option("memory", {
+        ...{ type: "number", requiresArg: true },
+        describe: "MiB that a job may use (default: as the original)",
+      } as const)
       .option("no-diffoscope", {
         ...{ type: "boolean", default: false },
         describe: "don't ask diffoscope about what differs, though it is installed",
@@ -75,24 +77,28 @@ export async function main(argv: readonly string[]): Promise<void> {
   const target = String((flags as Readonly<Record<string, unknown>>)["target"]);
   const variations = parseVariations(flags.variations);
   const network = flags.network === undefined ? undefined : parseNetwork(flags.network);
-  if (!(flags.timeout > 0 && flags.timeout <= 7 * 86_400))
-    throw new UsageError("--timeout needs seconds, up to a week");
+  const timeoutMs = flags.timeout === undefined ? undefined : parseTimeout(flags.timeout);
   const client = connect(flags.host);
+  const sandboxes = await sandboxesFor(flags.dataDir, flags.unsafeNoSandbox);
   const directory = mkdtempSync(join(tmpdir(), "robur-reproduce-"));
   const interrupted = new AbortController();
+  const { signal } = interrupted;
   const onSignal = () => interrupted.abort();
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
   using spool = new SpooledFiles(directory);
   try {
-    const { stream, source } = await openRecord(client, target);
-    const original = await readOriginal(stream, spool);
+    const found = await findOriginal(client, target, spool, signal);
+    const { original, settings } = found;
+    const allowed: JobNetwork =
+      network ?? settings?.network ?? (rebuildKind(original) === "orb" ? { kind: "all" } : { kind: "none" });
+    const limits = settings?.limits ?? NO_LIMITS;
     const seen: string[] = [];
     const report = await reproduce(original, {
-      sandboxes: await sandboxesFor(flags.dataDir, flags.unsafeNoSandbox),
-      ...{ variations, spool, signal: interrupted.signal, now: Date.now, timeoutMs: flags.timeout * 1000 },
-      limits: { memoryMb: flags.memory, cpus: undefined, processes: undefined, diskMb: undefined },
-      network: network ?? (rebuildKind(original) === "orb" ? { kind: "all" } : { kind: "none" }),
+      ...{ sandboxes, variations, spool, signal, now: Date.now, network: allowed },
+      timeoutMs: timeoutMs ?? settings?.timeoutMs ?? HOUR_MS,
+      limits: { ...limits, memoryMb: flags.memory ?? limits.memoryMb },
+      base: settings?.base,
       say: (text) => printError(`robur: ${text}\n`),
       onDifference: async (path, left, right) => {
         const text = flags.noDiffoscope ? undefined : await diffoscope(left, right);
@@ -102,20 +108,25 @@ export async function main(argv: readonly string[]): Promise<void> {
         if (!flags.quiet) printError(`${Buffer.from(text).toString("utf8")}\n`);
       },
     });
-    if (!flags.noReport) await tellServer(client, original, source, report);
+    for (const text of seen) if (!flags.json) print(text);
     print(
       flags.json
         ? `${JSON.stringify({ build: original.id, job: original.job, ...report }, null, 2)}\n`
-        : textOf(report),
+        : reproductionText(report, flags.quiet),
     );
-    for (const text of seen) if (!flags.json) print(text);
+    if (report.verdict === "FAIL" && network === undefined && allowed.kind === "none") {
+      printError("robur: it could reach nothing; if it needs to: --network all\n");
+    }
     process.exitCode = STATUS[report.verdict];
+    if (!flags.noReport) await tellServer(client, found, report);
   } finally {
     rmSync(directory, { recursive: true, force: true });
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }
 }
+
+const NO_LIMITS = { memoryMb: undefined, cpus: undefined, processes: undefined, diskMb: undefined };
 
 function parseVariations(text: string | undefined): Variation[] {
   if (text === undefined) return [];
@@ -125,6 +136,7 @@ function parseVariations(text: string | undefined): Variation[] {
     if (known !== undefined) return known;
     throw new UsageError(`--variations ${name}: there is no such variation`, {
       why: `they are ${VARIATIONS.join(", ")}`,
+      hint: "robur reproduce BUILD --variations: the option stands last, or is --variations=all",
     });
   });
 }
@@ -132,6 +144,12 @@ function parseVariations(text: string | undefined): Variation[] {
 function parseNetwork(text: string): JobNetwork {
   if (text === "none" || text === "all") return { kind: text };
   return { kind: "hosts", hosts: text.split(",").filter((host) => host !== "") };
+}
+
+function parseTimeout(text: string): number {
+  const ms = parseSpan("--timeout", text);
+  if (ms > 0 && ms <= WEEK_MS) return ms;
+  throw new UsageError(`--timeout ${text}: more than nothing, and at most a week`);
 }
 
 async function sandboxesFor(dataDir: string | undefined, isUnsafe: boolean): Promise<Sandboxes> {
@@ -144,51 +162,10 @@ async function sandboxesFor(dataDir: string | undefined, isUnsafe: boolean): Pro
   return openSandboxes({ dataDirectory: directory, onLine: (line) => printError(`${visible(line)}\n`) });
 }
 
-interface OpenRecord {
-  readonly stream: ReadableStream<Uint8Array>;
-  /** Where it is from, unless it is this server's. */
-  readonly source: string | undefined;
-}
-
-async function openRecord(client: Client, target: string): Promise<OpenRecord> {
-  if (/^https?:\/\//.test(target)) return remoteRecord(target);
-  if (existsSync(target)) return { stream: Bun.file(target).stream(), source: `file ${target}` };
-  const { build } = await resolveBuild(client, target);
-  const response = await client.request(`/job/${build.job}/build/${build.id}/exec`);
-  return { stream: response.body!, source: undefined };
-}
-
-class RemoteBuildError extends RoburError<"missing" | "unreachable"> {}
-
-/** The record that belongs to a build's page. Throws UsageError, RemoteBuildError. */
-async function remoteRecord(text: string): Promise<OpenRecord> {
-  const url = new URL(text);
-  const [, job, build] = /^(.*\/job\/[^/]+)\/build\/([^/]+)/.exec(url.pathname) ?? [];
-  if (job === undefined || build === undefined) {
-    throw new UsageError(`${text} is no build's page`, {
-      hint: "https://builds.robur.coop/job/NAME/build/latest",
-    });
-  }
-  const address = `${url.origin}${job}/build/${build}/exec`;
-  let response: Response;
-  try {
-    response = await fetch(address);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new RemoteBuildError("unreachable", `can't reach ${url.origin}`, { why, cause: error });
-  }
-  if (response.ok && response.body !== null) return { stream: response.body, source: `${url.origin}${job}` };
-  await response.body?.cancel();
-  throw new RemoteBuildError("missing", `${url.origin} doesn't have this build`, {
-    why: `it answers ${response.status} to ${address}`,
-  });
-}
-
-/** Only an administrator's word is kept and signed; without a server the verdict is only printed. */
+/** Only an administrator's word is kept and signed. What isn't kept was printed all the same. */
 async function tellServer(
   client: Client,
-  original: OriginalBuild,
-  source: string | undefined,
+  { original, source }: FoundOriginal,
   report: ReproductionReport,
 ): Promise<void> {
   const { verdict, startedAt, finishedAt, ...rest } = report;
@@ -209,41 +186,9 @@ async function tellServer(
       }),
     );
   } catch (error) {
-    // A build of a server is reproduced with that server there; somebody else's needs none.
-    if (source === undefined || !(error instanceof ClientError)) throw error;
-    printError(`robur: no server keeps this verdict (${error.message})\n`);
+    if (!(error instanceof ClientError)) throw error;
+    // Somebody else's build is reproduced without a server as well.
+    const isNews = source === undefined || error.code !== "no-server";
+    printError(`robur: no server keeps this verdict (${isNews ? errorLine(error) : error.message})\n`);
   }
-}
-
-/** The report for people. */
-function textOf(report: ReproductionReport): string {
-  const { verdict, summary, files, explanations, otherPackages, variations } = report;
-  const state = { same: "same   ", differs: "DIFFERS", missing: "MISSING", new: "NEW    " } as const;
-  const lines = [
-    ...files.map((file) => `  ${state[file.state]}  ${file.path}`),
-    ...explanations.flatMap((one: Explanation) => ["", ...formatExplanation(one)]),
-    ...packageLines(otherPackages),
-    ...(variations === undefined ? [] : variationLines(variations)),
-    "",
-    `${verdict}: ${summary}`,
-  ];
-  return visible(`${lines.join("\n")}\n`);
-}
-
-function packageLines(packages: ReproductionReport["otherPackages"]): string[] {
-  if (packages.length === 0) return [];
-  const lines = packages
-    .slice(0, 20)
-    .map(({ name, recorded, used }) => `  ${name}: ${recorded} was recorded, ${used ?? "nothing"} was used`);
-  const more = packages.length > 20 ? [`  and ${packages.length - 20} more`] : [];
-  return ["", "system packages that could not be had in the recorded version:", ...lines, ...more];
-}
-
-function variationLines({ done, left, culprits }: NonNullable<ReproductionReport["variations"]>): string[] {
-  const mark = (name: Variation) => (culprits.includes(name) ? "MATTERS" : "varied ");
-  return [
-    "",
-    ...done.map((name) => `  ${mark(name)}  ${name}: ${VARIATION_TEXTS[name]}`),
-    ...left.map(({ variation, why }) => `  not so   ${variation}: ${why}`),
-  ];
 }

@@ -26,6 +26,9 @@ export interface HowBuilt {
   readonly sandbox: SandboxOrigin | undefined;
 }
 
+/** The name of the root file system among what went in: its digest is that of the sorted list of packages. */
+export const BASE_PACKAGES = "root file system packages";
+
 /** Larger input files than any switch has are not read. */
 const INPUT_MAX = 32 * 1024 * 1024;
 
@@ -125,7 +128,7 @@ function subjectOf({ path, sha256 }: Artifact): Subject {
 /** The root file system that the job ran in. */
 function baseOf(sandbox: SandboxOrigin | undefined): Resource[] {
   if (sandbox?.packagesSha256 === undefined) return [];
-  return [{ name: "root file system packages", digest: { sha256: sandbox.packagesSha256 } }];
+  return [{ name: BASE_PACKAGES, digest: { sha256: sandbox.packagesSha256 } }];
 }
 
 function optional<T>(key: string, value: T | undefined): Record<string, T> {

@@ -8,6 +8,7 @@ import { Opam, say } from "./opam.ts";
 import { OrbError } from "./orb-error.ts";
 import { collectOutputs, readChanges } from "./outputs.ts";
 import { type Repository, type SessionWish, withSwitch } from "./session.ts";
+import { knowSystemPackages, knowsSystemPackages } from "./system-packages.ts";
 import { systemVariables } from "./system-variables.ts";
 import { buildUnikernel } from "./unikernel.ts";
 
@@ -72,6 +73,7 @@ export async function buildPackage(text: string, options: BuildOptions): Promise
     const found = await findPackage(opam, atom, options.latest);
     const full = `${found.name}.${found.version}`;
     const file = parseOpam(await opam.ask("show", "show", "--raw", inSwitch(opam), full));
+    await knowWhatIsNeeded(opam, full, session);
     say(`Install ${full}`);
     if (isUnikernel(file, full)) {
       const { text: changes, record } = await buildUnikernel({ opam, file, ...found, options });
@@ -87,6 +89,23 @@ export async function buildPackage(text: string, options: BuildOptions): Promise
     if (options.keepBuild)
       cpSync(opam.prefix, join(options.out, "build"), { recursive: true, verbatimSymlinks: true });
   });
+}
+
+/** opam takes a system package that apt doesn't know for one that can't be had. */
+async function knowWhatIsNeeded(
+  opam: Opam,
+  full: string,
+  { system, environment }: SessionWish,
+): Promise<void> {
+  if (knowsSystemPackages()) return;
+  const { stdout } = await opam.try(
+    "list",
+    inSwitch(opam),
+    "--external",
+    "--no-depexts",
+    `--resolve=${full}`,
+  );
+  if (stdout.trim() !== "") await knowSystemPackages(system, environment.get("PATH") ?? "");
 }
 
 export const inSwitch = ({ place }: Opam) => `--switch=${place.name}`;

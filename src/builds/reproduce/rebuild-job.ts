@@ -2,7 +2,7 @@
 import { OpamError } from "../../opam/opam-error.ts";
 import { readSwitchExport } from "../../opam/switch-export.ts";
 import type { OriginalBuild } from "./original-build.ts";
-import { type VariedJob, type Variation, variedJob, variedRecord } from "./variations.ts";
+import { ASIDE, type VariedJob, type Variation, exportTo, variedJob, variedRecord } from "./variations.ts";
 
 export type RebuildKind = "orb" | "script";
 
@@ -11,15 +11,12 @@ export function rebuildKind({ inputs }: Pick<OriginalBuild, "inputs">): RebuildK
   return inputs.opamSwitch !== undefined && inputs.environment !== undefined ? "orb" : "script";
 }
 
-const RECORDED = "/tmp/recorded-build";
 /** What a record that lost its list of installed files gets instead: robur compares the files themselves. */
 const NO_HASHES = 'opam-version: "2.0"\n';
 
 /** The job, with these variations of its surroundings. Throws OpamError for a switch export that can't be read. */
 export function rebuildJob(original: OriginalBuild, variations: readonly Variation[]): VariedJob {
-  if (rebuildKind(original) === "script") {
-    return variedJob(Buffer.from(original.script).toString("utf8"), variations);
-  }
+  if (rebuildKind(original) === "script") return variedJob(original.script, variations);
   const { opamSwitch = "", environment = "", systemPackages } = original.inputs;
   const text = new TextEncoder();
   const recorded = [
@@ -31,31 +28,29 @@ export function rebuildJob(original: OriginalBuild, variations: readonly Variati
   // orb takes its place and its variables from the record; what is left to the script is what surrounds orb.
   const outside = variations.filter((name) => !IN_RECORD.has(name));
   const told = variations.filter((name) => IN_RECORD.has(name)).map((name) => `echo "[varied] ${name}"`);
-  const job = variedJob(
-    [
-      "#!/bin/sh",
-      `mkdir ${RECORDED}`,
-      ...recorded.map(({ name }) => `mv ./.recorded-${name} ${RECORDED}/${name}`),
-      ...told,
-      `orb rebuild --ignore-env-differences --disable-sandboxing --out=. ${RECORDED}`,
-      "status=$?",
-      // 3: it differs by its own list. What differs is found out afterwards, from the files.
-      'test "$status" -eq 3 && exit 0; exit "$status"',
-      "",
-    ].join("\n"),
-    outside,
-  );
+  const before = [
+    'mkdir "$aside/recorded" || exit 125',
+    ...recorded.map(({ name }) => `mv ./.recorded-${name} "$aside/recorded/${name}" || exit 125`),
+    // Package managers are root's, and look at the clock: they come first.
+    'orb system "$aside/recorded"',
+    ...told,
+  ];
+  const script = [
+    "#!/bin/sh",
+    ASIDE[0],
+    ...exportTo("$aside/recorded/build-environment"),
+    'orb rebuild --skip-system --ignore-env-differences --disable-sandboxing --out=. "$aside/recorded"',
+    "status=$?",
+    // 3: it differs by its own list. What differs is found out afterwards, from the files.
+    'test "$status" -eq 3 && exit 0; exit "$status"',
+    "",
+  ];
+  const job = variedJob(text.encode(script.join("\n")), outside, before);
   const files = recorded.map((one) => ({ name: `.recorded-${one.name}`, content: text.encode(one.text) }));
-  return { script: job.script, files: [...job.files, ...files] };
+  return { ...job, files: [...job.files, ...files] };
 }
 
-const IN_RECORD: ReadonlySet<Variation> = new Set([
-  "environment",
-  "home",
-  "timezone",
-  "locale",
-  "build-path",
-]);
+const IN_RECORD: ReadonlySet<Variation> = new Set(["environment", "home", "timezone", "build-path"]);
 
 /** The package that the build was for. Throws OpamError. */
 export function rootName(opamSwitch: string): string {

@@ -2,37 +2,25 @@
  * Makes a build again in a fresh sandbox and compares bit by bit. With variations, once more in surroundings that are
  * as different as they can be made; if that differs, once for each variation, to find the one that the result depends on.
  */
-import { RoburError } from "../../lib/errors.ts";
-import type { Assignment, BuildResult } from "../api.ts";
+import type { Sha256 } from "../../lib/sha256.ts";
+import type { BuildResult } from "../api.ts";
 import { sayResult } from "../api.ts";
 import { readSystemPackages } from "../attestations/ingredients.ts";
-import type { SentLine } from "../runs/console.ts";
-import type { JobLimits, JobNetwork, Sandboxes } from "../sandbox/api.ts";
-import { readOutput } from "../worker/collect.ts";
-import { runJob } from "../worker/run-job.ts";
+import { type Attempt, type AttemptOptions, attempt } from "./attempt.ts";
 import { type Explanation, explainDifference } from "./explain.ts";
 import { type OriginalBuild, inputsOf } from "./original-build.ts";
 import { type FileComparison, type OutputFile, type Verdict, compareOutputs, verdictOn } from "./outputs.ts";
-import { rebuildJob } from "./rebuild-job.ts";
-import type { SpooledFiles } from "./spooled-files.ts";
 import { type Variation, readVariations } from "./variations.ts";
 
-export interface ReproduceOptions {
-  readonly sandboxes: Sandboxes;
+export interface ReproduceOptions extends AttemptOptions {
   /** Empty: the surroundings are only new, not different. */
   readonly variations: readonly Variation[];
-  readonly timeoutMs: number;
-  readonly limits: JobLimits;
-  readonly network: JobNetwork;
-  /** Where the rebuilt files go. */
-  readonly spool: SpooledFiles;
-  readonly signal: AbortSignal;
+  /** The packages of the root file system that the original ran in, where that is known. */
+  readonly base: Sha256 | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Told what is being done. */
   readonly say: (text: string) => void;
-  /** Told what the jobs write. */
-  readonly write: (text: Uint8Array) => void;
   /** Told of the first files that differ, while both are there. */
   readonly onDifference?: (path: string, original: string, rebuilt: string) => Promise<void>;
 }
@@ -52,25 +40,28 @@ export interface ReproductionReport {
     readonly recorded: string;
     readonly used: string | undefined;
   }[];
-  readonly variations:
-    | {
-        readonly done: readonly Variation[];
-        readonly left: readonly { readonly variation: Variation; readonly why: string }[];
-        /** Those that change the result by themselves. */
-        readonly culprits: readonly Variation[];
-      }
-    | undefined;
+  /** Whether the root file system was made of other packages than the original's. */
+  readonly isOtherBase: boolean;
+  /** Of what could not be built: the end of its console. */
+  readonly lastLines: readonly string[];
+  readonly variations: VariationReport | undefined;
 }
 
-interface Attempt {
-  readonly result: BuildResult;
-  readonly files: readonly OutputFile[];
-  readonly console: string;
+export interface VariationReport {
+  readonly done: readonly Variation[];
+  readonly left: readonly { readonly variation: Variation; readonly why: string }[];
+  /** Those that change the result by themselves. */
+  readonly culprits: readonly Variation[];
+  /** Those with which it can't be built. */
+  readonly failing: readonly Variation[];
 }
+
+type Findings = Omit<
+  ReproductionReport,
+  "startedAt" | "finishedAt" | "otherPackages" | "isOtherBase" | "lastLines"
+>;
 
 const EXPLAINED = 5;
-/** Of a job's console, to find out what the variations said: at its beginning. */
-const CONSOLE_KEPT = 256 * 1024;
 
 /** Makes a build again. Throws what the sandboxes throw when none can be made, and OpamError for a damaged record. */
 export async function reproduce(
@@ -78,12 +69,15 @@ export async function reproduce(
   options: ReproduceOptions,
 ): Promise<ReproductionReport> {
   const startedAt = options.now();
-  const end = (rest: Omit<ReproductionReport, "startedAt" | "finishedAt">): ReproductionReport => ({
-    ...rest,
+  const end = (findings: Findings, made?: Attempt): ReproductionReport => ({
+    ...findings,
+    otherPackages: made === undefined ? [] : differentPackages(original, made),
+    isOtherBase: made !== undefined && isOther(options.base, made),
+    lastLines: made !== undefined && findings.verdict === "FAIL" ? made.lastLines : [],
     startedAt,
     finishedAt: options.now(),
   });
-  const nothing = { files: [], explanations: [], otherPackages: [], variations: undefined };
+  const nothing = { files: [], explanations: [], variations: undefined };
   if (verdictOn(compareOutputs(original.files, original.files)) === "UNKNOWN") {
     return end({
       ...nothing,
@@ -93,101 +87,91 @@ export async function reproduce(
   }
   options.say(`building ${original.job} again on ${original.platform}`);
   const plain = await attempt(original, [], options);
-  const otherPackages = differentPackages(original, plain);
   if (!isSuccess(plain.result)) {
     const summary = `it could not be built again: ${sayResult(plain.result)}`;
-    return end({ ...nothing, verdict: "FAIL", summary, otherPackages });
+    return end({ ...nothing, verdict: "FAIL", summary }, plain);
   }
   const files = compareOutputs(original.files, plain.files);
   const verdict = verdictOn(files);
   if (verdict !== "GOOD" || options.variations.length === 0) {
     const explanations = await explain(original.files, plain.files, files, options);
-    return end({
-      verdict,
-      files,
-      explanations,
-      otherPackages,
-      variations: undefined,
-      summary: summarise(files),
-    });
+    return end({ verdict, files, explanations, variations: undefined, summary: summarise(files) }, plain);
   }
-  return end({ otherPackages, ...(await vary(original, files, options)) });
+  const { findings, failed } = await vary(original, files, options);
+  return end(findings, failed === undefined ? plain : { ...plain, lastLines: failed.lastLines });
 }
 
+/** What one varied build came to. */
+type Effect = "same" | "differs" | "fails";
+
+function effectOf(original: OriginalBuild, { result, files }: Attempt): Effect {
+  if (!isSuccess(result)) return "fails";
+  return verdictOn(compareOutputs(original.files, files)) === "GOOD" ? "same" : "differs";
+}
+
+/**
+ * It is the same in the same surroundings; is it in others? What can't be built in others is FAIL, unless a result that
+ * differs came of some of them.
+ */
 async function vary(
   original: OriginalBuild,
   plain: readonly FileComparison[],
   options: ReproduceOptions,
-): Promise<Pick<ReproductionReport, "verdict" | "files" | "explanations" | "variations" | "summary">> {
+): Promise<{ readonly findings: Findings; readonly failed: Attempt | undefined }> {
   options.say("the same, bit for bit; once more in other surroundings");
   const all = await attempt(original, options.variations, options);
   const { done, left } = readVariations(all.console);
-  const files = isSuccess(all.result) ? compareOutputs(original.files, all.files) : [];
-  if (isSuccess(all.result) && verdictOn(files) === "GOOD") {
+  const effects = new Map<Variation, Effect>();
+  const together = effectOf(original, all);
+  let different = together === "differs" ? all : undefined;
+  if (together !== "same") {
+    for (const variation of done) {
+      if (done.length > 1) options.say(`${SAID[together]}: trying ${variation} alone`);
+      const alone = done.length === 1 ? all : await attempt(original, [variation], options);
+      effects.set(variation, effectOf(original, alone));
+      if (effects.get(variation) === "differs") different ??= alone;
+    }
+  }
+  const having = (effect: Effect) => done.filter((variation) => effects.get(variation) === effect);
+  const variations = { done, left, culprits: having("differs"), failing: having("fails") };
+  if (together === "same") {
     const summary = `${summarise(plain)}, also in other surroundings`;
-    return { verdict: "GOOD", files, explanations: [], variations: { done, left, culprits: [] }, summary };
+    return {
+      findings: { verdict: "GOOD", files: plain, explanations: [], variations, summary },
+      failed: undefined,
+    };
   }
-  const culprits: Variation[] = [];
-  for (const variation of done) {
-    options.say(`it differs: trying ${variation} alone`);
-    const alone = await attempt(original, [variation], options);
-    const isSame =
-      isSuccess(alone.result) && verdictOn(compareOutputs(original.files, alone.files)) === "GOOD";
-    if (!isSame) culprits.push(variation);
-  }
-  const blame = culprits.length === 0 ? "on several of them together" : `on: ${culprits.join(", ")}`;
-  const what = isSuccess(all.result) ? "the result depends" : "whether it can be built depends";
+  const files = different === undefined ? plain : compareOutputs(original.files, different.files);
   return {
-    verdict: "BAD",
-    files,
-    explanations: await explain(original.files, all.files, files, options),
-    variations: { done, left, culprits },
-    summary: `${what} on its surroundings, ${blame}`,
+    findings: {
+      verdict: different === undefined ? "FAIL" : "BAD",
+      files,
+      explanations:
+        different === undefined ? [] : await explain(original.files, different.files, files, options),
+      variations,
+      summary: blame(variations, different !== undefined),
+    },
+    failed: different === undefined ? all : undefined,
   };
 }
 
-/** Runs the job once. */
-async function attempt(
-  original: OriginalBuild,
-  variations: readonly Variation[],
-  options: ReproduceOptions,
-): Promise<Attempt> {
-  const { sandboxes, spool, limits, network, timeoutMs, signal, write } = options;
-  const job = rebuildJob(original, variations);
-  const assignment: Assignment = {
-    run: 0 as Assignment["run"],
-    uuid: crypto.randomUUID() as Assignment["uuid"],
-    ...{ job: original.job, platform: original.platform, script: job.script, timeoutMs, limits, network },
-  };
-  // The record of an orb build is put beside the script.
-  const withFiles: Sandboxes = {
-    ...sandboxes,
-    prepare: (wish) => sandboxes.prepare({ ...wish, files: job.files }),
-  };
-  let console = "";
-  const keep = async (lines: readonly SentLine[]) => {
-    for (const { text } of lines) {
-      write(text);
-      if (console.length < CONSOLE_KEPT) console += `${Buffer.from(text).toString("latin1")}\n`;
-    }
-  };
-  let made: Attempt | undefined;
-  await runJob(
-    assignment,
-    { sandboxes: withFiles, write: keep, signal },
-    async ({ result, directory, files }) => {
-      const spooled: OutputFile[] = [];
-      for (const file of files) spooled.push(await spool.add(file.path, readOutput(directory, file)));
-      made = { result, files: spooled, console: "" };
-    },
-  );
-  if (made === undefined) throw new Error("a job ended without a result");
-  if (signal.aborted) throw new RoburError("interrupted", "interrupted: nothing was concluded");
-  return { ...made, console };
+const SAID = { differs: "it differs", fails: "it can't be built" } as const;
+
+function blame({ culprits, failing }: VariationReport, isDifferent: boolean): string {
+  const name = (names: readonly Variation[]) =>
+    names.length === 0 ? "several of them together" : names.join(", ");
+  if (!isDifferent)
+    return `the same in the same surroundings, but it can't be built in others: ${name(failing)}`;
+  const more = failing.length === 0 ? "" : `; and it can't be built in others: ${failing.join(", ")}`;
+  return `the result depends on its surroundings, on: ${name(culprits)}${more}`;
 }
 
 function isSuccess(result: BuildResult): boolean {
   return result.kind === "exited" && result.code === 0;
+}
+
+function isOther(base: Sha256 | undefined, { sandbox }: Attempt): boolean {
+  return base !== undefined && sandbox?.packagesSha256 !== undefined && sandbox.packagesSha256 !== base;
 }
 
 async function explain(
@@ -209,11 +193,14 @@ async function explain(
 function summarise(files: readonly FileComparison[]): string {
   const bad = files.filter(({ state }) => state !== "same");
   if (files.length === 0) return "there was nothing to compare";
-  if (bad.length === 0) return `all ${files.length} files are the same, bit for bit`;
+  if (bad.length === 0) {
+    const what = files.length === 1 ? `${files[0]!.path} is` : `all ${files.length} files are`;
+    return `${what} the same, bit for bit`;
+  }
   const WORDS = { differs: "differs", missing: "is missing", new: "is new", same: "" } as const;
   const some = bad.slice(0, 3).map(({ path, state }) => `${path} ${WORDS[state]}`);
   const more = bad.length > 3 ? `, and ${bad.length - 3} more` : "";
-  return `${bad.length} of ${files.length} files are not the same: ${some.join(", ")}${more}`;
+  return `${bad.length} of ${files.length} ${files.length === 1 ? "file is" : "files are"} not the same: ${some.join(", ")}${more}`;
 }
 
 function differentPackages(original: OriginalBuild, rebuilt: Attempt): ReproductionReport["otherPackages"] {

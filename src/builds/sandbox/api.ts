@@ -28,6 +28,8 @@ export interface SandboxWish {
   readonly files: readonly { readonly name: string; readonly content: Uint8Array }[];
   readonly network: JobNetwork;
   readonly limits: JobLimits;
+  /** What the job's machine is called; without one it is the same for every job. */
+  readonly hostname?: string | undefined;
 }
 
 /** What the sandbox was made of, for the record. */

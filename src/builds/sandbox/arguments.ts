@@ -1,5 +1,5 @@
 /** Command lines that make a sandbox. Pure. */
-import { HOSTNAME, JOB_DIRECTORY } from "./layout.ts";
+import { JOB_DIRECTORY } from "./layout.ts";
 
 /** Where the launcher mounts what the job will see as its root: a directory that every system has. */
 export const MERGED = "/mnt";
@@ -56,11 +56,12 @@ export interface BwrapWish {
   readonly filterFd: number;
   /** The network namespace is there already. */
   readonly hasNetwork: boolean;
+  readonly hostname: string;
   readonly command: readonly string[];
 }
 
 /** bwrap's command line, as root of the job's users. */
-export function bwrapArguments({ program, filterFd, hasNetwork, command }: BwrapWish): string[] {
+export function bwrapArguments({ program, filterFd, hasNetwork, hostname, command }: BwrapWish): string[] {
   return [
     program,
     ...["--bind", MERGED, "/"],
@@ -70,7 +71,7 @@ export function bwrapArguments({ program, filterFd, hasNetwork, command }: Bwrap
     ...["--perms", "1777", "--size", String(SHARED_MEMORY), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"],
     ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
     ...(hasNetwork ? [] : ["--unshare-net"]),
-    ...["--hostname", HOSTNAME, "--chdir", JOB_DIRECTORY],
+    ...["--hostname", hostname, "--chdir", JOB_DIRECTORY],
     ...["--die-with-parent", "--seccomp", String(filterFd)],
     ...["--cap-drop", "ALL", ...CAPABILITIES.flatMap((name) => ["--cap-add", name])],
     "--",

@@ -21,7 +21,7 @@ export interface ContainerWish {
   /** Is /usr/bin/orb inside. */
   readonly executable: string | undefined;
   readonly command: readonly string[];
-  readonly wish: Pick<SandboxWish, "limits" | "network">;
+  readonly wish: Pick<SandboxWish, "limits" | "network" | "hostname">;
 }
 
 /**
@@ -30,13 +30,13 @@ export interface ContainerWish {
  */
 export function containerArguments({ program, name, image, ...rest }: ContainerWish): string[] {
   const { directory, executable, command, wish } = rest;
-  const { limits, network } = wish;
+  const { limits, network, hostname = HOSTNAME } = wish;
   if (network.kind === "hosts")
     throw cannot(program, "let a job reach some hosts only", "network none or all");
   if (limits.diskMb !== undefined)
     throw cannot(program, "limit what a job writes", "no disk limit for this job");
   return [
-    ...["run", "--rm", "--init", "--name", name, "--hostname", HOSTNAME],
+    ...["run", "--rm", "--init", "--name", name, "--hostname", hostname],
     ...["--network", network.kind === "none" ? "none" : "bridge"],
     ...["--security-opt", "no-new-privileges", "--cap-drop", "ALL"],
     ...["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "KILL"].flatMap((right) => [

@@ -18,7 +18,7 @@ import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount } from "../../linux/mounts.ts";
 import { identify } from "../../linux/processes.ts";
 import { MERGED, bwrapArguments, gateArguments } from "./arguments.ts";
 import { RANGE } from "./identities.ts";
-import { GROUP_FAMILY, type SandboxPaths, type SandboxPlan, sandboxPaths } from "./layout.ts";
+import { GROUP_FAMILY, HOSTNAME, type SandboxPaths, type SandboxPlan, sandboxPaths } from "./layout.ts";
 import { startNetwork } from "./network.ts";
 import { call, needProgram } from "./programs.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -102,7 +102,8 @@ async function runInside(
   const filter = memoryFile("filter", systemCallFilter());
   // Read from its beginning: a descriptor of its own.
   const filterFd = open(`/proc/self/fd/${filter}`, O_RDONLY);
-  const bwrap = { program: needProgram("bwrap"), filterFd: 4, hasNetwork, command: plan.command };
+  const { command, hostname = HOSTNAME } = plan;
+  const bwrap = { program: needProgram("bwrap"), filterFd: 4, hasNetwork, hostname, command };
   const child = Bun.spawn(gateArguments({ unshare, setpriv }, hasNetwork, bwrapArguments(bwrap)), {
     cwd: "/",
     env: { ...plan.environment },

@@ -83,6 +83,7 @@ export interface SandboxPlan {
   readonly network: NetworkPlan;
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
+  readonly hostname?: string | undefined;
   /** A shell reads the terminal, a job nothing. */
   readonly isInteractive: boolean;
 }

@@ -54,9 +54,10 @@ const isLoopback = (address: string) => address === "::1" || address.startsWith(
 /** Looks the hosts up. Throws SandboxError unknown-host. */
 export async function resolveNetwork(
   network: JobNetwork,
+  hostname: string = HOSTNAME,
   resolve: (name: string) => Promise<readonly string[]> = resolveName,
 ): Promise<ResolvedNetwork> {
-  const own = `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${HOSTNAME}\n`;
+  const own = `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${hostname}\n`;
   if (network.kind === "none") return { plan: { kind: "none" }, hostsFile: own, resolvConf: "" };
   if (network.kind === "all") {
     return { plan: { kind: "all" }, hostsFile: own, resolvConf: `nameserver ${RESOLVER}\n` };

@@ -17,10 +17,13 @@ export interface PlatformDefinition {
   readonly image: string;
 }
 
-/** What orb and opam need, and what builds of C and OCaml take for granted. */
+/**
+ * What orb and opam need, what builds of C and OCaml take for granted, and what another locale is made of, to find out
+ * whether a result depends on it.
+ */
 const BUILD_PACKAGES = [
   ...["git", "make", "gcc", "g++", "libc6-dev", "ca-certificates", "unzip", "patch", "opam"],
-  ...["rsync", "curl", "bzip2", "xz-utils", "zstd", "m4", "pkg-config"],
+  ...["rsync", "curl", "bzip2", "xz-utils", "zstd", "m4", "pkg-config", "locales"],
 ] as const;
 
 const debian = (suite: string, image: string): PlatformDefinition => ({

@@ -71,7 +71,7 @@ async function prepare(
   const { onLine } = options;
   const [root, network] = await Promise.all([
     needRoot(dataDirectory, wish.platform, { onLine, now: Date.now() }),
-    resolveNetwork(wish.network),
+    resolveNetwork(wish.network, wish.hostname),
   ]);
   if (wish.network.kind !== "none") needProgram("pasta");
   if (wish.network.kind === "hosts") needProgram("nft");
@@ -88,6 +88,7 @@ async function prepare(
       ...{ id: paths.id, base: who.base, isRoot: who.isRoot, hasTools: tools !== undefined, disk },
       ...{ limits: wish.limits, network: network.plan, environment: JOB_ENVIRONMENT, isInteractive: false },
       command: scriptCommand(wish.script, `${JOB_DIRECTORY}/${SCRIPT}`),
+      hostname: wish.hostname,
     };
     writeFileSync(paths.plan, JSON.stringify(plan));
     return new PreparedSandbox(paths, who, root, plan);

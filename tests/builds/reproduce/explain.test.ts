@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { type ZlibOptions, gzipSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { bytesSource } from "../../../src/image/source.ts";
-import { readMembers } from "../../../src/builds/reproduce/archive-members.ts";
+import { ArchiveError } from "../../../src/builds/reproduce/archive-member.ts";
+import { readArchive } from "../../../src/builds/reproduce/archive-members.ts";
 import { explainDifference, formatExplanation } from "../../../src/builds/reproduce/explain.ts";
 import { compareOutputs, verdictOn } from "../../../src/builds/reproduce/outputs.ts";
 import { lacks, needsCommands } from "../../needs.ts";
@@ -114,13 +115,81 @@ describe("the explanation", () => {
       source(await tar({ b: "2", a: "1" })),
     );
     expect(order.findings).toEqual(["the members are in another order"]);
-    const plain = await tar({ a: "1".repeat(5000) });
-    const packing = await explainDifference(
-      "x.tar.gz",
-      source(gzipSync(plain, { level: 9 })),
-      source(gzipSync(plain, { level: 0 })),
-    );
-    expect(packing.findings).toEqual(["the members are the same, their packing differs"]);
+    const plain = await tar({ a: Array.from({ length: 5000 }, (_, i) => `${i * 7919}`).join(" ") });
+    const packed = async (left: ZlibOptions, right: ZlibOptions) =>
+      (await explainDifference("x.tar.gz", source(gzipSync(plain, left)), source(gzipSync(plain, right))))
+        .findings;
+    expect(await packed({ memLevel: 9 }, { memLevel: 1 })).toEqual([
+      "the members are the same, their packing differs",
+    ]);
+    expect(await packed({ level: 9 }, { level: 1 })).toEqual(["the packing: its level 2 is 4 now"]);
+  });
+
+  test("of a compressed file is about what is in it, and what gzip says of it", async () => {
+    const at = (seconds: number, content: string) => {
+      const packed = gzipSync(content);
+      packed.writeUInt32LE(seconds, 4);
+      return source(packed);
+    };
+    const page = await explainDifference("man/hello.1.gz", at(0, "one\n"), at(86_400, "two\n"));
+    expect(page.findings).toEqual(["the packing: its mtime none is 1970-01-02T00:00:00.000Z now"]);
+    expect(page.members).toMatchObject([
+      { path: "man/hello.1.gz: contents", findings: ['line 1: "one" is "two" now'] },
+    ]);
+  });
+
+  test.skipIf(lacks(needsCommands("xz", "bzip2")))("looks into what xz and bzip2 have packed", async () => {
+    const packed = async (program: string, content: string) => {
+      const child = Bun.spawn([program, "-c"], { stdin: bytes(content), stdout: "pipe" });
+      return source(await child.stdout.bytes());
+    };
+    for (const program of ["xz", "bzip2"]) {
+      const found = await explainDifference(
+        "x",
+        await packed(program, "one\n"),
+        await packed(program, "two\n"),
+      );
+      expect(found.members).toMatchObject([
+        { path: "x: contents", findings: ['line 1: "one" is "two" now'] },
+      ]);
+    }
+    const damaged = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2, 3);
+    await expect(readArchive(damaged)).rejects.toThrow("can't be unpacked");
+  });
+
+  test.skipIf(lacks(needsCommands("zip")))("of a zip archive goes down to the member", async () => {
+    const zip = async (content: string, ...options: string[]) => {
+      const directory = temporaryDirectory();
+      mkdirSync(join(directory, "sub"));
+      writeFileSync(join(directory, "sub/a"), content);
+      writeFileSync(join(directory, "b"), "the same");
+      for (const name of ["sub/a", "b", "sub"]) utimesSync(join(directory, name), 500_000_000, 500_000_000);
+      const made = Bun.spawnSync(["zip", "-q", "-X", "-r", ...options, "x.zip", "sub", "b"], {
+        cwd: directory,
+      });
+      expect(made.exitCode).toBe(0);
+      return Bun.file(join(directory, "x.zip")).bytes();
+    };
+    for (const option of ["-9", "-0"]) {
+      const [one, two] = [await zip("one\n".repeat(9), option), await zip("two\n".repeat(9), option)];
+      const found = await explainDifference("x.zip", source(one), source(two));
+      expect(found.kind).toBe("archive");
+      expect(found.findings).toEqual([]);
+      expect(found.members).toMatchObject([
+        { path: "x.zip: sub/a", findings: ['line 1: "one" is "two" now'] },
+      ]);
+      for (let cut = 1; cut < one.length; cut += 7) {
+        await readArchive(one.subarray(0, cut)).catch((error: unknown) => {
+          expect(error).toBeInstanceOf(ArchiveError);
+        });
+      }
+    }
+  });
+
+  test("of a long line shows where in it they part", async () => {
+    const line = (end: string) => `${"x".repeat(500)}${end}`;
+    const found = await explainDifference("a.txt", source(line("one")), source(line("two")));
+    expect(found.findings).toEqual([`line 1: "…${"x".repeat(40)}one" is "…${"x".repeat(40)}two" now`]);
   });
 
   test("takes a damaged archive for bytes, and never looks into a bomb", async () => {
@@ -128,17 +197,20 @@ describe("the explanation", () => {
     const found = await explainDifference("x", source(good), source(good.subarray(0, good.length - 12)));
     expect(found.kind).toBe("bytes");
     const bomb = gzipSync(new Uint8Array(300 * 1024 * 1024));
-    await expect(readMembers(bomb)).rejects.toThrow("too large to look into");
+    await expect(readArchive(bomb)).rejects.toThrow("too large to look into");
     const lying = Buffer.from(ar({ a: bytes("x") }));
     lying.write("999999999 ", 8 + 48, "latin1");
-    await expect(readMembers(lying)).rejects.toThrow("damaged");
+    await expect(readArchive(lying)).rejects.toThrow("damaged");
   });
 
   test.skipIf(lacks(needsCommands("gcc")))("of a program names the section and the date in it", async () => {
     const directory = temporaryDirectory();
     const build = async (date: string) => {
       const [code, program] = [join(directory, `${date}.c`), join(directory, date)];
-      writeFileSync(code, `#include <stdio.h>\nint main(void) { return puts("made on ${date}") < 0; }\n`);
+      writeFileSync(
+        code,
+        `#include <stdio.h>\nconst char message[] = "made on ${date}";\nint main(void) { return puts(message) < 0; }\n`,
+      );
       // The file's name must not be what differs.
       const child = Bun.spawn(["gcc", "-x", "c", "-o", program, "-"], { stdin: Bun.file(code) });
       expect(await child.exited).toBe(0);
@@ -146,7 +218,11 @@ describe("the explanation", () => {
     };
     const found = await explainDifference("bin/a", await build("2026-11-25"), await build("2027-12-31"));
     expect(found.kind).toBe("elf");
-    expect(found.findings.join("\n")).toContain("section .rodata differs");
+    expect(found.findings.join("\n")).toMatch(/section \.rodata differs from its byte \d+ on, in message/);
+    expect(found.within).toBe(".rodata");
+    expect(formatExplanation(found).join("\n")).toMatch(
+      /at \.rodata \+ \d+: [0-9a-f]+ {2}\|.*on 2026.*\n +is now: +[0-9a-f]+ {2}\|.*on 2027/,
+    );
     expect(found.findings).toContain('the date "2026-11-25" is only in the original');
     expect(found.findings).toContain('the date "2027-12-31" is only in the rebuilt file');
   });

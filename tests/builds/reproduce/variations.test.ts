@@ -12,18 +12,24 @@ import { lacks, needsCommands } from "../../needs.ts";
 import { temporaryDirectory } from "../../robur.ts";
 
 /** Runs a job in a directory of its own with these variations; answers its console, status and output. */
-async function run(script: string, variations: readonly Variation[]) {
-  const directory = join(temporaryDirectory(), "job");
+async function run(
+  script: string,
+  variations: readonly Variation[],
+  { isUnsafe = false, home = temporaryDirectory() } = {},
+) {
+  const directory = join(home, "job");
   mkdirSync(directory);
-  const job = variedJob(script, variations);
+  const job = variedJob(new TextEncoder().encode(script), variations);
   writeFileSync(join(directory, "script.sh"), job.script);
   chmodSync(join(directory, "script.sh"), 0o755);
   for (const { name, content } of job.files) writeFileSync(join(directory, name), content);
-  // /etc/ld.so.preload and the host name are the machine's here: what would change them finds that it can't.
   const confined = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"];
+  const named = job.hostname === undefined || isUnsafe ? [] : ["--hostname", job.hostname];
   const writable = ["--tmpfs", "/tmp", "--bind", directory, "/tmp/job", "--chdir", "/tmp/job"];
-  const child = Bun.spawn([...confined, ...writable, "./script.sh"], {
-    env: { PATH: process.env["PATH"]!, HOME: "/root", TZ: "UTC", LANG: "C.UTF-8" },
+  // Without a sandbox the job knows so by a variable; here it may not write anywhere else, so that it would be seen.
+  const unsafe = isUnsafe ? { ROBUR_UNSAFE_JOB: "/tmp/job" } : {};
+  const child = Bun.spawn([...confined, ...named, ...writable, "/tmp/job/script.sh"], {
+    env: { PATH: process.env["PATH"]!, HOME: "/root", TZ: "UTC", LANG: "C.UTF-8", ...unsafe },
     stdout: "pipe",
     stderr: "pipe",
   });
@@ -45,7 +51,8 @@ const NEEDED = needsCommands("bwrap", "gcc", "taskset");
 describe.skipIf(lacks(NEEDED))("a job built again in other surroundings", () => {
   const PROBE = `#!/bin/sh
 echo "$ROBUR_CAPTURE_ENVIRONMENT" >environment; echo "$HOME" >home; date +%Z >timezone; umask >umask
-nproc >cpus; date +%s >time; ls -U /tmp/list >file-order; pwd >build-path; mkdir bin; echo x >bin/out; exit 7
+nproc >cpus; date +%s >time; ls -U /tmp/list >file-order; pwd >build-path; uname -n >hostname; id -u >user
+printf 'a\\nB\\n' | sort | head -1 >locale; echo "$0 $(ls -A)" >seen; mkdir bin; echo x >bin/out; exit 7
 `;
   const withList = PROBE.replace(
     "echo",
@@ -71,9 +78,14 @@ nproc >cpus; date +%s >time; ls -U /tmp/list >file-order; pwd >build-path; mkdir
     expect([...done, ...left.map(({ variation }) => variation)].toSorted()).toEqual(
       [...VARIATIONS].toSorted(),
     );
-    const seen = done.filter((name) => !["locale", "user", "hostname"].includes(name));
-    expect(seen).toContain("time");
-    for (const name of seen) {
+    expect(done).toContain("time");
+    expect(done).toContain("hostname");
+    // The job finds its script, and nothing of what changes its surroundings.
+    expect(plain.read("seen")).toStartWith("/tmp/job/script.sh ");
+    expect(varied.read("seen").replace("/tmp/robur-varied/at-another/place", "/tmp/job")).toBe(
+      plain.read("seen"),
+    );
+    for (const name of done) {
       if (name === "cpus") expect(varied.read(name)).toBe("1");
       else if (name === "time")
         expect(Number(varied.read(name)) - Number(plain.read(name))).toBeGreaterThan(398 * 86_400);
@@ -81,9 +93,32 @@ nproc >cpus; date +%s >time; ls -U /tmp/list >file-order; pwd >build-path; mkdir
         expect(varied.read(name).split("\n").toReversed()).toEqual(plain.read(name).split("\n"));
       else expect(varied.read(name)).not.toBe(plain.read(name));
     }
-    expect(varied.read("build-path")).toContain("another/place");
+    expect(varied.read("build-path")).toBe("/tmp/robur-varied/at-another/place");
     // What the job made elsewhere came back.
     expect(varied.read("bin/out")).toBe("x");
+  });
+
+  test("changes nothing outside of its directory where there is no sandbox", async () => {
+    const home = temporaryDirectory();
+    const { console, read, status } = await run(withList, VARIATIONS, { isUnsafe: true, home });
+    expect(status).toBe(7);
+    const { done, left } = readVariations(console);
+    expect([...done, ...left.map(({ variation }) => variation)].toSorted()).toEqual(
+      [...VARIATIONS].toSorted(),
+    );
+    expect(left.map(({ variation }) => variation)).toContain("hostname");
+    expect(read("build-path")).toBe("/tmp/job/.robur-varied/at-another/place");
+    expect(read("bin/out")).toBe("x");
+    const text = new TextDecoder().decode(variedJob(new TextEncoder().encode(PROBE), VARIATIONS).script);
+    // The machine's own list of preloaded libraries, and its name, are nobody's to change.
+    expect(text).not.toMatch(/\/etc\/|^\s*hostname/m);
+  });
+
+  test("leaves the clock alone for what fetches sources: certificates would have expired", async () => {
+    const script = '#!/bin/sh\ncp "$(command -v date)" curl; ./curl +%s >fetching; date +%s >building\n';
+    const { read } = await run(script, ["time"]);
+    expect(Number(read("building")) - Number(read("fetching"))).toBeGreaterThan(398 * 86_400);
+    expect(Number(read("fetching"))).toBeLessThan(Date.now() / 1000 + 60);
   });
 
   test("works with each of them alone", async () => {
@@ -108,7 +143,7 @@ describe("the record of an orb build", () => {
     expect(variedRecord(RECORD, VARIATIONS)).toBe(
       [
         ...["HOME=/tmp", "PATH=/bin:/i_capture_the_path", "OPAMROOT=/tmp", "PREFIX=/tmp/myswitch-varied"],
-        ...["ROBUR_CAPTURE_ENVIRONMENT=i_capture_the_environment", "TZ=GMT-14", "LC_ALL=C.UTF-8"],
+        ...["ROBUR_CAPTURE_ENVIRONMENT=i_capture_the_environment", "TZ=GMT-14"],
         ...["SWITCH_PATH=myswitch-varied", "OS=linux"],
       ].join("\n"),
     );

@@ -21,9 +21,11 @@ describe("hosts that a job may reach", () => {
 
   test("are looked up before the job begins", async () => {
     const hosts = ["a.example", "a.example:22", "127.0.0.1:8080", "192.0.2.1"];
-    const { plan, hostsFile, resolvConf } = await resolveNetwork({ kind: "hosts", hosts }, async () => [
-      ...["192.0.2.1", "2001:db8::1"],
-    ]);
+    const { plan, hostsFile, resolvConf } = await resolveNetwork(
+      { kind: "hosts", hosts },
+      "build",
+      async () => [...["192.0.2.1", "2001:db8::1"]],
+    );
     expect(plan).toEqual({
       kind: "hosts",
       allowed: [
@@ -61,6 +63,7 @@ test("a job's root has few rights, and bwrap gets no words of the job's before i
     program: "bwrap",
     filterFd: 4,
     hasNetwork: false,
+    hostname: "build",
     command: ["--bind", "/", "/"],
   });
   expect(argv.slice(argv.indexOf("--"))).toEqual(["--", "--bind", "/", "/"]);
