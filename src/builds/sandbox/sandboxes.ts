@@ -76,7 +76,7 @@ async function prepare(
   if (wish.network.kind !== "none") needProgram("pasta");
   if (wish.network.kind === "hosts") needProgram("nft");
   const paths = sandboxPaths(dataDirectory, crypto.randomUUID().slice(0, 13));
-  const tools = toolsTree(dataDirectory, executableOf(options));
+  const tools = await toolsTree(dataDirectory, executableOf(options), who);
   mkdirSync(paths.home, { mode: 0o700 });
   try {
     writeFileSync(paths.owner, JSON.stringify(identify("self")));
@@ -152,16 +152,20 @@ async function fillDisk(
   else await run([...under, "/bin/chown", "-R", `${base}:${base}`, disk]);
 }
 
-/** What runs the launcher. The kernel's link to this process's executable survives an upgrade. */
-function launcherCommand(paths: SandboxPaths): string[] {
+/**
+ * What runs the launcher. The kernel's link to this process's executable survives an upgrade, but from within a user's
+ * own namespace it leads nowhere.
+ */
+function launcherCommand(paths: SandboxPaths, { isRoot }: Identities): string[] {
   const self = selfCommand();
-  const own = self[0] === "/proc/self/exe" ? [`/proc/${process.pid}/exe`] : self;
+  const link = isRoot ? `/proc/${process.pid}/exe` : process.execPath;
+  const own = self[0] === "/proc/self/exe" ? [link] : self;
   return [...own, "__sandbox", paths.home];
 }
 
-function outerCommand(paths: SandboxPaths, { under }: Identities): [string, ...string[]] {
+function outerCommand(paths: SandboxPaths, who: Identities): [string, ...string[]] {
   const programs = { setpriv: needProgram("setpriv"), unshare: needProgram("unshare") };
-  return outerArguments(programs, under, launcherCommand(paths));
+  return outerArguments(programs, who.under, launcherCommand(paths, who));
 }
 
 /** The launcher's own; the job sees none of it. */
@@ -223,7 +227,7 @@ async function shell(
   }
   try {
     const plan = JSON.parse(readFileSync(paths.plan, "utf8")) as SandboxPlan;
-    const tools = toolsTree(dataDirectory, executableOf(options));
+    const tools = await toolsTree(dataDirectory, executableOf(options), who);
     rmSync(join(paths.home, "tools"), { force: true });
     if (tools !== undefined) symlinkSync(tools, join(paths.home, "tools"));
     rmSync(paths.stop, { force: true });

@@ -34,6 +34,6 @@ export async function sweepSandboxes(
     if (kept !== undefined && now - kept.keptAt > keptMs && (await removeKept(paths, who))) continue;
     for (const tree of treesOf(paths)) used.add(tree);
   }
-  if (existsSync(sandboxesDirectory(dataDirectory))) removeOldTools(dataDirectory, used);
+  if (existsSync(sandboxesDirectory(dataDirectory))) await removeOldTools(dataDirectory, used, who);
   await removeOldRoots(dataDirectory, used);
 }

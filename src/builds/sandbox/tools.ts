@@ -1,9 +1,11 @@
 /**
  * The tree that lies over a platform's root: this very executable as /usr/bin/orb. It is made once for each version of
- * the executable, and shared by all sandboxes.
+ * the executable, and shared by all sandboxes. Its directories are the job's, who sees their owner as that of what they
+ * lie over: root must be able to install programs beside.
  */
 import {
   chmodSync,
+  chownSync,
   constants,
   copyFileSync,
   existsSync,
@@ -12,29 +14,45 @@ import {
   readdirSync,
   renameSync,
 } from "node:fs";
-import { rmSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
+import type { Identities } from "./identities.ts";
 import { sandboxesDirectory } from "./layout.ts";
+import { run } from "./programs.ts";
+import { removeTree } from "./root-file-systems.ts";
+
+const DIRECTORIES = ["usr", "usr/bin"] as const;
 
 /** The tree's path; undefined where robur is not one executable, but runs from its sources. */
-export function toolsTree(dataDirectory: string, executable: string | undefined): string | undefined {
+export async function toolsTree(
+  dataDirectory: string,
+  executable: string | undefined,
+  who: Identities,
+): Promise<string | undefined> {
   if (executable === undefined) return undefined;
   const { dev, ino, size, mtimeMs } = statSync(executable);
-  const version = Bun.hash(`${dev} ${ino} ${size} ${mtimeMs}`).toString(16);
+  const version = Bun.hash(`${dev} ${ino} ${size} ${mtimeMs} ${who.base}`).toString(16);
   const directory = join(sandboxesDirectory(dataDirectory), `tools-${version}`);
   if (existsSync(directory)) return directory;
   const unfinished = `${directory}.${crypto.randomUUID().slice(0, 8)}`;
   mkdirSync(join(unfinished, "usr/bin"), { recursive: true, mode: 0o755 });
   const orb = join(unfinished, "usr/bin/orb");
   linkOrCopy(executable, orb);
+  await giveToJobs(unfinished, who);
   try {
     renameSync(unfinished, directory);
   } catch (error) {
-    rmSync(unfinished, { recursive: true, force: true });
+    await removeTree(unfinished, who);
     // Another worker was faster.
     if (!existsSync(directory)) throw error;
   }
   return directory;
+}
+
+async function giveToJobs(tree: string, { isRoot, base, under }: Identities): Promise<void> {
+  const paths = DIRECTORIES.map((name) => join(tree, name));
+  if (isRoot) for (const path of paths) chownSync(path, base, base);
+  else await run([...under, "/bin/chown", `${base}:${base}`, ...paths]);
 }
 
 function linkOrCopy(from: string, to: string): void {
@@ -53,10 +71,14 @@ function linkOrCopy(from: string, to: string): void {
 }
 
 /** Trees of other versions that no sandbox uses. */
-export function removeOldTools(dataDirectory: string, used: ReadonlySet<string>): void {
+export async function removeOldTools(
+  dataDirectory: string,
+  used: ReadonlySet<string>,
+  who: Identities,
+): Promise<void> {
   const directory = sandboxesDirectory(dataDirectory);
   for (const name of readdirSync(directory)) {
     const path = join(directory, name);
-    if (name.startsWith("tools-") && !used.has(path)) rmSync(path, { recursive: true, force: true });
+    if (name.startsWith("tools-") && !used.has(path)) await removeTree(path, who);
   }
 }

@@ -69,13 +69,19 @@ describe.skipIf(skip)("a sandbox", () => {
   const none: JobLimits = { memoryMb: undefined, cpus: undefined, processes: undefined, diskMb: undefined };
   const prepare = (
     script: string,
-    more: { limits?: Partial<JobLimits>; network?: JobNetwork; files?: Record<string, Uint8Array> } = {},
+    more: {
+      limits?: Partial<JobLimits>;
+      network?: JobNetwork;
+      files?: Record<string, Uint8Array>;
+      hostname?: string;
+    } = {},
   ) =>
     sandboxes.prepare({
       platform,
       script: new TextEncoder().encode(script),
       files: Object.entries(more.files ?? {}).map(([name, content]) => ({ name, content })),
       network: more.network ?? { kind: "none" },
+      hostname: more.hostname,
       limits: { ...none, ...more.limits },
     });
   const inside = async (script: string, more: Parameters<typeof prepare>[1] = {}): Promise<Ended> => {
@@ -118,6 +124,12 @@ describe.skipIf(skip)("a sandbox", () => {
     expect(statSync(join(sandbox.directory, "result")).uid).toBe(29_000 * 65_536);
     const { packagesSha256 } = currentRoot(dataDirectory, platform)!;
     expect(sandbox.origin).toMatchObject({ kind: "bwrap", packagesSha256 });
+  });
+
+  test("has another host name, where one is wished for", async () => {
+    const { output } = await inside("uname -n; hostname; cat /etc/hosts", { hostname: "another" });
+    expect(output).toStartWith("another\nanother\n");
+    expect(output).toContain("127.0.1.1 another\n");
   });
 
   test("shows nothing of the host: no path, no process, no environment, no file", async () => {
@@ -343,14 +355,18 @@ describe.skipIf(skip)("a sandbox", () => {
     expect(remains()).toEqual([]);
   });
 
-  test("has this executable as orb", async () => {
+  test("has this executable as orb, and lets programs be installed beside", async () => {
     const own = openSandboxes({ dataDirectory, executable: await roburExecutable() });
     const wish = { platform, files: [], network: { kind: "none" as const }, limits: none };
     await using sandbox = await own.prepare({
       ...wish,
-      script: new TextEncoder().encode("orb rebuild --help"),
+      script: new TextEncoder().encode(
+        "orb rebuild --help; touch /usr/bin/other && stat -c 'owner %u' /usr /usr/bin /usr/bin/other",
+      ),
     });
-    expect((await execute(sandbox)).output).toContain("Build a recorded build again, and compare");
+    const { output } = await execute(sandbox);
+    expect(output).toContain("Build a recorded build again, and compare");
+    expect(output).toEndWith("owner 0\n".repeat(3));
   });
 
   test("takes no file with a directory in its name", async () => {
