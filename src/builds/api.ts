@@ -82,6 +82,8 @@ export interface Run {
   readonly outcome: string | null;
   /** Of its console. */
   readonly lines: number;
+  /** The first of those that it was queued together with, to see whether their results are the same. */
+  readonly batch: RunId | null;
 }
 
 /** What a worker gets. */

@@ -3,7 +3,7 @@ import { formatSize } from "../lib/units.ts";
 import { print, printError } from "../linux/libc.ts";
 import type { BuildSummary } from "../store/api.ts";
 import { BUILD_COLUMNS, formatDuration, formatResult } from "./client/build-text.ts";
-import { listBuilds, listJobs, resolveBuild } from "./client/builds.ts";
+import { type BuildAnswer, listBuilds, listJobs, resolveBuild } from "./client/builds.ts";
 import { ask, connect } from "./client/connect.ts";
 import { sayUnfinished } from "./client/definitions.ts";
 import { type ListFlags, printList } from "./client/list.ts";
@@ -82,6 +82,7 @@ export async function show(flags: ToHost & { build: string; json: boolean }): Pr
       `\nNot reproducible: the same inputs gave something else in\n${others.map(({ id }) => `  ${id}\n`).join("")}`,
     );
   }
+  printPapers(answer);
   if (build.artifacts.length === 0) return;
   print("\n");
   print(
@@ -95,6 +96,23 @@ export async function show(flags: ToHost & { build: string; json: boolean }): Pr
       build.artifacts,
     ),
   );
+}
+
+/** What came of building it again, and who has signed what. */
+function printPapers({ rebuilds, statements }: BuildAnswer): void {
+  const lines = [
+    ...rebuilds.map(({ verdict, finishedAt, summary }) => [verdict, formatTime(finishedAt), summary ?? ""]),
+    ...statements.map(({ kind, signers, createdAt }) => [
+      kind === "provenance" ? "built" : "rebuilt",
+      formatTime(createdAt),
+      `signed by ${signers.map(({ name }) => name).join(", ") || "somebody unknown"}`,
+    ]),
+  ];
+  if (lines.length === 0) return;
+  print("\n");
+  for (const [what = "", when = "", text = ""] of lines) {
+    print(`${what.padEnd(8)} ${when}  ${printable(text)}\n`);
+  }
 }
 
 /** `robur build pin` and `unpin`. */

@@ -169,6 +169,7 @@ async function tellServer(
   report: ReproductionReport,
 ): Promise<void> {
   const { verdict, startedAt, finishedAt, ...rest } = report;
+  const text = reproductionText(report, true);
   const inputs = original.files.filter(({ path }) =>
     ["opam-switch", "build-environment", "system-packages"].includes(path),
   );
@@ -182,7 +183,7 @@ async function tellServer(
         ...{ build: original.id, verdict, startedAt, finishedAt, files: same },
         ...(source === undefined ? {} : { source }),
         inputs: inputs.map(({ path, sha256 }) => ({ name: path, sha256 })),
-        report: rest as unknown as Record<string, unknown>,
+        report: { ...rest, text } as unknown as Record<string, unknown>,
       }),
     );
   } catch (error) {

@@ -297,6 +297,7 @@ export type EventKind =
   | "backup-failed"
   | "build-finished"
   | "build-failed"
+  | "build-differs"
   | "warning";
 
 export interface OrchestratorEvent {
@@ -400,7 +401,7 @@ export interface Orchestrator {
   };
 
   /** Records an event that isn't a unikernel's, for whoever follows events. */
-  tell(kind: "backup-failed" | "build-finished" | "build-failed", text: string): void;
+  tell(kind: "backup-failed" | "build-finished" | "build-failed" | "build-differs", text: string): void;
   /**
    * Ends supervision. Unikernels go on running, for the next server to find, unless `stopUnikernels`: those are
    * started again by the next server, for that is still what their owner wants.

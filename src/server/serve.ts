@@ -18,6 +18,7 @@ import { createLimits } from "./access/limits.ts";
 import { isSetUp } from "./accounts/users.ts";
 import { type Listen, baseUrl, isLoopback } from "./addresses.ts";
 import { createApp } from "./app.ts";
+import { ownKey } from "../trust/records.ts";
 import { noteBuild } from "./builds/note-build.ts";
 import { tellingStore } from "./builds/telling-store.ts";
 import type { ServerContext } from "./context.ts";
@@ -69,6 +70,8 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   cleanup.defer(() => db.close());
   checkTables(db);
   await adminFromEnvironment(db, environment, Date.now());
+  // Whoever comes to this server may trust it from its first minute on.
+  ownKey(db, Date.now());
 
   const attachments = hostAttachments(db, dataDirectory);
   cleanup.use(attachments);

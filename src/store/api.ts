@@ -222,6 +222,8 @@ export interface NewBuild {
   readonly files: readonly { readonly path: string; readonly content: Content }[];
   readonly uploadedBy: string;
   readonly worker?: string | undefined;
+  /** What went in, where the files don't tell. */
+  readonly inputId?: Sha256 | undefined;
 }
 
 export interface BuildStore {

@@ -62,3 +62,29 @@ export function reproductionsOf(db: Database, build: string, limit = 50): Reprod
       report: JSON.parse(row.report) as unknown,
     }));
 }
+
+/** A report's sentence; undefined where whoever reported it wrote none. */
+export function summaryOf({ report }: Reproduction): string | undefined {
+  const fields = typeof report === "object" && report !== null ? (report as Record<string, unknown>) : {};
+  return typeof fields["summary"] === "string" ? fields["summary"] : undefined;
+}
+
+/** What rebuilds say of a build. */
+export interface RebuildCounts {
+  /** Those that gave the same. */
+  readonly good: number;
+  /** Whether the newest one that came to a verdict gave something else. */
+  readonly isBad: boolean;
+}
+
+export function rebuildCounts(db: Database, build: string): RebuildCounts {
+  const verdicts = db
+    .query<{ verdict: Verdict }, [string]>(
+      "SELECT verdict FROM reproduction WHERE build = ? AND verdict IN ('GOOD', 'BAD') ORDER BY finished_at DESC, id DESC",
+    )
+    .all(build);
+  return {
+    good: verdicts.filter(({ verdict }) => verdict === "GOOD").length,
+    isBad: verdicts[0]?.verdict === "BAD",
+  };
+}

@@ -1,5 +1,6 @@
 /** What the pages of builds have in common. */
 import type { BuildResult, BuildSummary, Reproductions } from "../../src/store/api.ts";
+import type { RebuildCounts } from "../../src/trust/reproductions.ts";
 import { buildPath } from "../../src/server/builds/paths.ts";
 import { resultText } from "../../src/server/builds/original-json.ts";
 import { formatSize, moment, relative } from "./format.ts";
@@ -137,19 +138,29 @@ export function SizeDelta({ from, to }: { from: number; to: number }) {
 }
 
 export type Reproducibility =
-  | { readonly kind: "reproduced"; readonly builds: number; readonly platforms: number }
+  | {
+      readonly kind: "reproduced";
+      readonly builds: number;
+      readonly rebuilds: number;
+      readonly platforms: number;
+    }
   | { readonly kind: "unconfirmed" }
   | { readonly kind: "differs" };
 
-/** What other builds say of this one. */
-export function reproducibilityOf(build: BuildSummary, found: Reproductions): Reproducibility | undefined {
+/** What other builds, and rebuilds, say of this one. */
+export function reproducibilityOf(
+  build: BuildSummary,
+  found: Reproductions,
+  rebuilds: RebuildCounts,
+): Reproducibility | undefined {
   if (build.main === undefined) return undefined;
-  if (found.sameInputOtherOutput.length > 0) return { kind: "differs" };
+  if (found.sameInputOtherOutput.length > 0 || rebuilds.isBad) return { kind: "differs" };
   const same = [...found.sameInputSameOutput, ...found.otherInputSameOutput];
-  if (same.length === 0) return { kind: "unconfirmed" };
+  if (same.length + rebuilds.good === 0) return { kind: "unconfirmed" };
   return {
     kind: "reproduced",
     builds: same.length,
+    rebuilds: rebuilds.good,
     platforms: new Set([build.platform, ...same.map(({ platform }) => platform)]).size,
   };
 }
@@ -158,7 +169,7 @@ export function ReproducedBadge({ found }: { found: Reproducibility | undefined 
   if (found === undefined) return <span class="muted">–</span>;
   if (found.kind === "differs") {
     return (
-      <span class="state bad" title="the same inputs gave another output">
+      <span class="state bad" title="the same inputs gave another output, or what was built again did">
         <Icon name="alert" size={14} />
         not reproducible
       </span>
@@ -172,12 +183,16 @@ export function ReproducedBadge({ found }: { found: Reproducibility | undefined 
       </span>
     );
   }
-  const { builds, platforms } = found;
+  const { builds, rebuilds, platforms } = found;
   const where = platforms > 1 ? ` on ${platforms} platforms` : "";
+  const again = rebuilds === 0 ? "" : ` and ${rebuilds} ${rebuilds === 1 ? "rebuild" : "rebuilds"}`;
   return (
-    <span class="state good" title={`reproduced by ${builds} ${builds === 1 ? "build" : "builds"}${where}`}>
+    <span
+      class="state good"
+      title={`reproduced by ${builds} ${builds === 1 ? "build" : "builds"}${where}${again}`}
+    >
       <Icon name="again" size={14} />
-      reproduced ×{builds}
+      reproduced ×{builds + rebuilds}
     </span>
   );
 }

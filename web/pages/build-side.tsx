@@ -2,8 +2,10 @@
 import type { Build, BuildSummary, Neighbours, Reproductions } from "../../src/store/api.ts";
 import { buildPath, comparePath } from "../../src/server/builds/paths.ts";
 import { SizeDelta } from "../components/builds.tsx";
+import type { RebuildCounts, Reproduction } from "../../src/trust/reproductions.ts";
 import { moment } from "../components/format.ts";
 import { Ago, type PageContext } from "../components/layout.tsx";
+import { Rebuilds } from "./build-papers.tsx";
 
 interface SideProps {
   readonly page: PageContext;
@@ -12,13 +14,29 @@ interface SideProps {
   readonly reproductions: Reproductions;
 }
 
-export function Reproduced({ page, build, reproductions }: SideProps) {
+export function Reproduced(
+  props: SideProps & {
+    readonly rebuilds: readonly Reproduction[];
+    readonly counts: RebuildCounts;
+    readonly origin: string;
+  },
+) {
+  const { page, build, reproductions, counts } = props;
   const { sameInputSameOutput, otherInputSameOutput, sameInputOtherOutput } = reproductions;
-  const count = sameInputSameOutput.length + otherInputSameOutput.length;
+  const builds = sameInputSameOutput.length + otherInputSameOutput.length;
+  const who = [
+    ...(builds === 0 ? [] : [`${builds} ${builds === 1 ? "build" : "builds"}`]),
+    ...(counts.good === 0 ? [] : [`${counts.good} ${counts.good === 1 ? "rebuild" : "rebuilds"}`]),
+  ];
+  const isOther = sameInputOtherOutput.length > 0 || counts.isBad;
   return (
     <section class="card" aria-labelledby="reproduced">
       <h2 id="reproduced">
-        {count === 0 ? "Not reproduced yet" : `Reproduced by ${count} ${count === 1 ? "build" : "builds"}`}
+        {who.length > 0
+          ? `Reproduced by ${who.join(" and ")}`
+          : isOther
+            ? "Not reproduced"
+            : "Not reproduced yet"}
       </h2>
       {sameInputOtherOutput.length > 0 && (
         <div class="notice bad">
@@ -45,6 +63,7 @@ export function Reproduced({ page, build, reproductions }: SideProps) {
           <BuildLinks page={page} builds={otherInputSameOutput} of={build} isCompared />
         </>
       )}
+      <Rebuilds {...props} />
     </section>
   );
 }

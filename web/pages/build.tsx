@@ -3,6 +3,8 @@ import type { Artifact, Build, BuildSummary, Neighbours, Reproductions } from ".
 import { buildPath, comparePath, filePath, jobPath } from "../../src/server/builds/paths.ts";
 import type { CommandGroup } from "../../src/server/builds/run-commands.ts";
 import type { Section } from "../../src/store/comparison/sections.ts";
+import type { StatementView } from "../../src/trust/listing.ts";
+import type { RebuildCounts, Reproduction } from "../../src/trust/reproductions.ts";
 import { LineList } from "../components/differences.tsx";
 import {
   Command,
@@ -17,6 +19,7 @@ import {
 import { duration, formatSize, moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { Vouchers } from "./build-papers.tsx";
 import { Administer, Others, Reproduced } from "./build-side.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
 
@@ -25,6 +28,14 @@ export interface BuildPageProps {
   readonly build: Build;
   readonly neighbours: Neighbours;
   readonly reproductions: Reproductions;
+  /** The newest first. */
+  readonly rebuilds: readonly Reproduction[];
+  readonly counts: RebuildCounts;
+  readonly statements: readonly StatementView[];
+  /** Of this server, as whoever looks reaches it. */
+  readonly origin: string;
+  /** The public key that this server signs with. */
+  readonly ownKey: string;
   readonly tail: readonly TailLine[];
   /** Undefined where it is too large to be shown here. */
   readonly script: string | undefined;
@@ -55,7 +66,9 @@ export function BuildPage(props: BuildPageProps) {
           </h1>
           <p class="badges">
             <ResultBadge build={build} />
-            {build.main !== undefined && <ReproducedBadge found={reproducibilityOf(build, reproductions)} />}
+            {build.main !== undefined && (
+              <ReproducedBadge found={reproducibilityOf(build, reproductions, props.counts)} />
+            )}
             {build.isPinned && (
               <span class="state">
                 <Icon name="pin" size={14} />
@@ -82,6 +95,7 @@ export function BuildPage(props: BuildPageProps) {
           <div class="stack">
             <Facts {...props} />
             {build.main !== undefined && <Reproduced {...props} />}
+            {build.artifacts.length > 0 && <Vouchers {...props} />}
             <Others {...props} />
             {mayAdminister && <Administer build={build} />}
           </div>
@@ -326,6 +340,7 @@ function Facts({ page, build }: BuildPageProps) {
       <p class="ways after small">
         <a href={`${buildPath(build)}/exec`}>Whole record</a>
         <a href={`${buildPath(build)}/all.tar?log`}>Everything as tar</a>
+        <a href={`${buildPath(build)}/buildinfo`}>.buildinfo</a>
       </p>
     </section>
   );

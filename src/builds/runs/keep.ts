@@ -1,11 +1,14 @@
 /** Makes an attempt a build of the store: with its console, the files that it made, and how it ended. */
 import type { Database } from "bun:sqlite";
 import { write } from "../../db/open.ts";
+import { parseSha256 } from "../../lib/sha256.ts";
 import type { BuildStore, Content } from "../../store/api.ts";
 import type { BuildId, BuildResult, Outcome } from "../api.ts";
 import { done, refuse } from "../api.ts";
+import type { SandboxOrigin } from "../sandbox/api.ts";
 import { linesBetween } from "./console.ts";
-import type { Attempt } from "./records.ts";
+import { scriptInputId } from "./input-id.ts";
+import { type Attempt, runById } from "./records.ts";
 
 export interface CollectedFile {
   readonly path: string;
@@ -16,6 +19,8 @@ export interface AttemptEnding {
   readonly result: BuildResult;
   readonly files: readonly CollectedFile[];
   readonly finishedAt: number;
+  /** What it ran in, where the worker says so. */
+  readonly sandbox?: SandboxOrigin | undefined;
 }
 
 /** Whoever built it: the user that the store shows. */
@@ -25,7 +30,7 @@ const BUILDER = "robur";
 export async function keepAttempt(
   { db, builds }: { readonly db: Database; readonly builds: BuildStore },
   attempt: Attempt,
-  { result, files, finishedAt }: AttemptEnding,
+  { result, files, finishedAt, sandbox }: AttemptEnding,
 ): Promise<Outcome<BuildId>> {
   const { uuid, run, assignment, startedAt, firstLine, worker } = attempt;
   const outcome = await builds.add({
@@ -35,6 +40,11 @@ export async function keepAttempt(
     // A clock that was set back must not make a build that ended before it began.
     finishedAt: Math.max(startedAt, finishedAt),
     console: linesBetween(db, run, firstLine, endOfLines(db, attempt)),
+    inputId: scriptInputId(
+      assignment,
+      parseSha256(sandbox?.packagesSha256 ?? ""),
+      runById(db, run)?.batch ?? undefined,
+    ),
     uploadedBy: BUILDER,
   });
   if (outcome.ok || outcome.refusal.code === "exists") return done(uuid);

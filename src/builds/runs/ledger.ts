@@ -105,7 +105,7 @@ export class RunLedger {
   ): Promise<Outcome<BuildId>> {
     const { db, builds, onKept } = this.#options;
     const finishedAt = attempt.endedAt ?? this.now();
-    const kept = await keepAttempt({ db, builds }, attempt, { result, files, finishedAt });
+    const kept = await keepAttempt({ db, builds }, attempt, { result, files, finishedAt, sandbox });
     // Before the worker is told that all is well: it says so again after a crash, and the statement is made then.
     if (kept.ok && files.length > 0) await onKept?.(attempt, sandbox);
     return kept;

@@ -21,6 +21,7 @@ export interface RunRow {
   readonly aborted_by: string | null;
   readonly outcome: string | null;
   readonly lines: number;
+  readonly batch: RunId | null;
 }
 
 export function runOf(row: RunRow): Run {
@@ -29,7 +30,7 @@ export function runOf(row: RunRow): Run {
     ...{ state: row.state, priority: row.priority, position: row.position, attempts: row.attempts },
     ...{ queuedAt: row.queued_at, notBefore: row.not_before, uuid: row.uuid, worker: row.worker },
     ...{ startedAt: row.started_at, finishedAt: row.finished_at, abortedBy: row.aborted_by },
-    ...{ outcome: row.outcome, lines: row.lines },
+    ...{ outcome: row.outcome, lines: row.lines, batch: row.batch },
   };
 }
 

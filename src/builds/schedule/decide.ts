@@ -76,6 +76,8 @@ export type Change =
       readonly reason: string;
       readonly place: "front" | "back";
       readonly priority: number;
+      /** Of several that are queued together, so that their results are compared: the others follow the first. */
+      readonly copy: "alone" | "first" | "another";
     }
   | { readonly do: "move"; readonly run: Run; readonly place: "front" | "back"; readonly priority: number }
   | { readonly do: "unqueue"; readonly run: Run; readonly why: string };
@@ -211,6 +213,7 @@ function entries(
     do: "queue" as const,
     ...{ job, platform, place, priority },
     reason: copies === 1 ? reason : `${reason}, ${i + 1} of ${copies}`,
+    copy: copies === 1 ? ("alone" as const) : i === 0 ? ("first" as const) : ("another" as const),
   }));
 }
 

@@ -110,6 +110,7 @@ export interface Performed {
 export function perform(db: Database, changes: readonly Change[], now: number): Performed {
   const queued: Run[] = [];
   const changed: RunId[] = [];
+  let batch: RunId | null = null;
   for (const change of changes) {
     switch (change.do) {
       case "put-job":
@@ -121,9 +122,15 @@ export function perform(db: Database, changes: readonly Change[], now: number): 
       case "put-platform":
         putPlatform(db, change.platform, change.isDropped, now);
         break;
-      case "queue":
-        queued.push(queueRun(db, change, now));
+      case "queue": {
+        const run = queueRun(db, change, change.copy === "another" ? batch : null, now);
+        if (change.copy === "first") {
+          batch = run.id;
+          db.query("UPDATE run SET batch = id WHERE id = ?").run(run.id);
+        }
+        queued.push({ ...run, batch: change.copy === "alone" ? null : batch });
         break;
+      }
       case "move": {
         const { run, place, priority } = change;
         const position = placeFor(db, run.platform, priority, place);
@@ -168,7 +175,12 @@ function putJob(db: Database, job: JobDefinition): void {
   );
 }
 
-function queueRun(db: Database, change: Extract<Change, { do: "queue" }>, now: number): Run {
+function queueRun(
+  db: Database,
+  change: Extract<Change, { do: "queue" }>,
+  batch: RunId | null,
+  now: number,
+): Run {
   const { job, platform, reason, place, priority } = change;
   // A script job's platform is known from when it is queued for it.
   db.query("INSERT OR IGNORE INTO worker_platform (name, is_dropped, seen_at) VALUES (?, 0, ?)").run(
@@ -183,11 +195,11 @@ function queueRun(db: Database, change: Extract<Change, { do: "queue" }>, now: n
     .get(job)!;
   const position = placeFor(db, platform, priority, place);
   const row = db
-    .query<RunRow, [string, number, string, string, number, number, number, number]>(
-      `INSERT INTO run (job, number, platform, reason, state, priority, position, queued_at, not_before, attempts)
-       VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, 0) RETURNING *`,
+    .query<RunRow, [string, number, string, string, number, number, number, number, number | null]>(
+      `INSERT INTO run (job, number, platform, reason, state, priority, position, queued_at, not_before, attempts, batch)
+       VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, 0, ?) RETURNING *`,
     )
-    .get(job, last, platform, reason, priority, position, now, now)!;
+    .get(job, last, platform, reason, priority, position, now, now, batch)!;
   return runOf(row);
 }
 

@@ -11,6 +11,8 @@ import {
   parseBuildId,
   parseJobName,
 } from "../../store/api.ts";
+import type { StatementView } from "../../trust/listing.ts";
+import type { Verdict } from "../../trust/reproductions.ts";
 import { ClientError } from "./client-error.ts";
 import type { Client } from "./connect.ts";
 
@@ -19,6 +21,15 @@ export interface BuildAnswer {
   readonly build: Build;
   readonly neighbours: Neighbours;
   readonly reproductions: Reproductions;
+  /** The newest first. */
+  readonly rebuilds: readonly RebuildAnswer[];
+  readonly statements: readonly StatementView[];
+}
+
+export interface RebuildAnswer {
+  readonly verdict: Verdict;
+  readonly finishedAt: number;
+  readonly summary?: string;
 }
 
 export interface JobAnswer {

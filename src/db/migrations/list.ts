@@ -14,6 +14,7 @@ import schedule from "./0007_schedule.sql" with { type: "text" };
 import trust from "./0008_trust.sql" with { type: "text" };
 import debian from "./0009_debian.sql" with { type: "text" };
 import publishedPackages from "./0010_published_packages.sql" with { type: "text" };
+import copies from "./0011_copies.sql" with { type: "text" };
 
 export interface Migration {
   /** 1, 2, 3, … without gaps: the number that its file begins with. */
@@ -33,4 +34,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 8, name: "trust", sql: trust },
   { number: 9, name: "debian", sql: debian },
   { number: 10, name: "published_packages", sql: publishedPackages },
+  { number: 11, name: "copies", sql: copies },
 ];

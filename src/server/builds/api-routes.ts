@@ -5,6 +5,8 @@ import { parsePlatform } from "../../store/api.ts";
 import { searchText } from "../../store/builds/search.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
+import { statementsAboutBuild } from "../../trust/listing.ts";
+import { reproductionsOf, summaryOf } from "../../trust/reproductions.ts";
 import { HttpError, notFound } from "../http/http-error.ts";
 import { buildByPrefix, existingBuild, existingJob, jobIn } from "./find.ts";
 import { pushBuild } from "./push-build.ts";
@@ -144,9 +146,20 @@ export function buildApiRoutes(context: ServerContext) {
           build: seenBy(request, build),
           neighbours: builds.neighbours(build),
           reproductions: builds.reproductions(build),
+          rebuilds: reproductionsOf(context.db, build.id).map((one) => {
+            const { verdict, startedAt, finishedAt, source } = one;
+            return { verdict, startedAt, finishedAt, source, summary: summaryOf(one) };
+          }),
+          statements: statementsAboutBuild(context.db, build.id, build.main?.sha256),
         };
       },
-      { params: OneBuild, detail: { tags, summary: "A build, its neighbours, and who reproduced it" } },
+      {
+        params: OneBuild,
+        detail: {
+          tags,
+          summary: "A build, its neighbours, who reproduced it, and who has signed what about it",
+        },
+      },
     )
     .get(
       "/search",

@@ -6,7 +6,7 @@ import { buildPath } from "./paths.ts";
 
 /** To be called once for each build, after it was stored. `notedBuild` finds the build in the sentence again. */
 export function noteBuild(
-  { orchestrator, log }: Pick<ServerContext, "orchestrator" | "log">,
+  { orchestrator, builds, log }: Pick<ServerContext, "orchestrator" | "builds" | "log">,
   build: Build,
 ): void {
   const { id, job, platform, result, uploadedBy } = build;
@@ -15,6 +15,12 @@ export function noteBuild(
   orchestrator.tell(
     isGood ? "build-finished" : "build-failed",
     `${job} on ${platform}: ${isGood ? "built" : `no main binary, ${resultText(result)}`} (${buildPath(build)})`,
+  );
+  const [other] = builds.reproductions(build).sameInputOtherOutput;
+  if (other === undefined) return;
+  orchestrator.tell(
+    "build-differs",
+    `${job} on ${platform}: the same inputs gave something else before (${buildPath(build)}, ${buildPath(other)})`,
   );
 }
 

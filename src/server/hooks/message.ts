@@ -15,6 +15,7 @@ const OTHERS: Partial<Record<EventKind, string>> = {
   "backup-failed": "backup.failed",
   "build-finished": "build.finished",
   "build-failed": "build.failed",
+  "build-differs": "build.differs",
   warning: "server.warning",
 };
 

@@ -6,6 +6,10 @@ import { keptOf } from "../../builds/sandbox/kept.ts";
 import { parseBuildId } from "../../store/api.ts";
 import type { Build, BuildSummary } from "../../store/api.ts";
 import { BUNDLE } from "../assets.ts";
+import { formatPublicKey } from "../../trust/keys.ts";
+import { ownKey } from "../../trust/records.ts";
+import { statementsAboutBuild } from "../../trust/listing.ts";
+import { rebuildCounts, reproductionsOf } from "../../trust/reproductions.ts";
 import { visitOf } from "../access/visit.ts";
 import { consolePart, consoleTail } from "../builds/console-lines.ts";
 import { buildByPrefix, existingBuild, isOfJob } from "../builds/find.ts";
@@ -25,6 +29,8 @@ interface Asked {
 }
 
 const TAIL_LINES = 20;
+/** Rebuilds that are listed; all of them are in the API. */
+const REBUILDS = 10;
 const LOG_LINES = 2000;
 /** Bytes of a script that are shown on the page. */
 const SCRIPT_LIMIT = 64 * 1024;
@@ -60,6 +66,11 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
       neighbours={neighbours}
       changes={before === undefined ? undefined : await changesSince(context, before, build)}
       reproductions={builds.reproductions(build)}
+      rebuilds={reproductionsOf(context.db, build.id, REBUILDS)}
+      counts={rebuildCounts(context.db, build.id)}
+      statements={statementsAboutBuild(context.db, build.id, build.main?.sha256)}
+      origin={originOf(request)}
+      ownKey={formatPublicKey(ownKey(context.db, context.now()).public)}
       tail={await consoleTail(contents, build.console, TAIL_LINES)}
       commands={runCommands(build, originOf(request))}
       lastGood={build.main === undefined ? goodBefore(context, build) : undefined}

@@ -6,6 +6,7 @@ import { type JobEntry, JobsPage } from "../../../web/pages/jobs.tsx";
 import { parseSha256 } from "../../lib/sha256.ts";
 import type { JobOverview } from "../../store/api.ts";
 import { areBuildsPublic, notSetUp, notSignedIn } from "../access/authorise.ts";
+import { rebuildCounts } from "../../trust/reproductions.ts";
 import { visitOf } from "../access/visit.ts";
 import { isSetUp } from "../accounts/users.ts";
 import { ACTIVE_DAYS, activeSince } from "../builds/api-routes.ts";
@@ -29,11 +30,14 @@ const FAILED_COUNT = 20;
 const FAILED_LIMIT = 1000;
 const FEED_COUNT = 50;
 
-function withReproductions({ builds }: ServerContext, job: JobOverview): JobEntry {
+function withReproductions({ builds, db }: ServerContext, job: JobOverview): JobEntry {
   const { newest } = job;
   return {
     job,
-    reproduced: newest === undefined ? undefined : reproducibilityOf(newest, builds.reproductions(newest)),
+    reproduced:
+      newest === undefined
+        ? undefined
+        : reproducibilityOf(newest, builds.reproductions(newest), rebuildCounts(db, newest.id)),
   };
 }
 

@@ -3,6 +3,7 @@ import { reproducibilityOf } from "../../../web/components/builds.tsx";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
 import { JobPage, type Shown } from "../../../web/pages/job.tsx";
 import type { Job } from "../../store/api.ts";
+import { rebuildCounts } from "../../trust/reproductions.ts";
 import { visitOf } from "../access/visit.ts";
 import { consoleTail } from "../builds/console-lines.ts";
 import { existingJob } from "../builds/find.ts";
@@ -80,7 +81,7 @@ function readShown(text: string | null, withFailed: boolean): Shown {
   return withFailed && text === null ? "failed" : "all";
 }
 
-function platformsOf({ builds }: ServerContext, job: Job, filter: PlatformFilter) {
+function platformsOf({ builds, db }: ServerContext, job: Job, filter: PlatformFilter) {
   const chosen = job.platforms.filter((name) => filter.kind !== "one" || name === filter.platform);
   return chosen.map((platform) => {
     const latest = builds.latest(job.name, platform);
@@ -88,7 +89,10 @@ function platformsOf({ builds }: ServerContext, job: Job, filter: PlatformFilter
       platform,
       latest,
       recent: builds.buildsOf(job.name, { platform, limit: STRIP, kind: "all" }),
-      reproduced: latest === undefined ? undefined : reproducibilityOf(latest, builds.reproductions(latest)),
+      reproduced:
+        latest === undefined
+          ? undefined
+          : reproducibilityOf(latest, builds.reproductions(latest), rebuildCounts(db, latest.id)),
     };
   });
 }

@@ -48,6 +48,8 @@ export interface BuildRows {
   readonly packages: readonly { readonly name: string; readonly version: string }[];
   readonly uploadedBy: string;
   readonly worker: string | undefined;
+  /** What went in, as who built it knows; its files know better. */
+  readonly inputId?: Sha256 | undefined;
   readonly receivedAt: number;
 }
 
@@ -123,7 +125,7 @@ function putJob(db: Database, name: JobName, tags: JobTags, now: number): number
 
 function insertRow(db: Database, build: BuildRows, job: number): number {
   const { result } = build;
-  const input = inputId(build.artifacts);
+  const input = inputId(build.artifacts) ?? build.inputId;
   const { id } = db
     .query<{ id: number }, (string | number | Uint8Array | null)[]>(
       `INSERT INTO build (uuid, job, platform, started_at, finished_at, result_kind, result_code, result_text,

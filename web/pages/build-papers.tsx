@@ -1,0 +1,142 @@
+/** A build's papers: what came of building it again, and who has signed what about it. */
+import { buildPath } from "../../src/server/builds/paths.ts";
+import type { Build } from "../../src/store/api.ts";
+import type { StatementView } from "../../src/trust/listing.ts";
+import { type Reproduction, type Verdict, summaryOf } from "../../src/trust/reproductions.ts";
+import { Command, baseName } from "../components/builds.tsx";
+import { Icon } from "../components/icons.tsx";
+import { Ago, type PageContext } from "../components/layout.tsx";
+
+interface RebuildsProps {
+  readonly page: PageContext;
+  readonly build: Build;
+  readonly rebuilds: readonly Reproduction[];
+  readonly origin: string;
+}
+
+const LOOK = {
+  GOOD: ["good", "again"],
+  BAD: ["bad", "alert"],
+  FAIL: ["warn", "alert"],
+  UNKNOWN: ["", "dash"],
+} as const;
+const WORDS: Readonly<Record<Verdict, string>> = {
+  GOOD: "the same",
+  BAD: "differs",
+  FAIL: "could not be built",
+  UNKNOWN: "nothing to compare",
+};
+
+/** Each time that somebody had it built again, and the command to do so. */
+export function Rebuilds({ page, build, rebuilds, origin }: RebuildsProps) {
+  return (
+    <>
+      {rebuilds.length > 0 && (
+        <>
+          <h3 class="small muted">Built again</h3>
+          <ul class="plain rebuilds">
+            {rebuilds.map((one) => (
+              <Rebuild key={one.finishedAt} page={page} one={one} />
+            ))}
+          </ul>
+        </>
+      )}
+      <details class="after">
+        <summary>Build it again yourself</summary>
+        <p class="small muted">From the recorded inputs, in a sandbox, compared bit by bit:</p>
+        <Command text={`robur reproduce ${origin}${buildPath(build)}`} />
+      </details>
+    </>
+  );
+}
+
+function Rebuild({ page, one }: { page: PageContext; one: Reproduction }) {
+  const { verdict, finishedAt, report } = one;
+  const [look, icon] = LOOK[verdict];
+  const summary = summaryOf(one);
+  const text = textOf(report);
+  return (
+    <li>
+      <span class={`state ${look}`.trim()} title={verdict}>
+        <Icon name={icon} size={14} />
+        {WORDS[verdict]}
+      </span>{" "}
+      <Ago at={finishedAt} page={page} />
+      {summary !== undefined && <p class="small break">{summary}</p>}
+      {text !== undefined && (
+        <details class="small">
+          <summary>What was found</summary>
+          <pre class="command" tabindex={0}>
+            {text}
+          </pre>
+        </details>
+      )}
+    </li>
+  );
+}
+
+/** What the command printed. */
+function textOf(report: unknown): string | undefined {
+  const fields = typeof report === "object" && report !== null ? (report as Record<string, unknown>) : {};
+  return typeof fields["text"] === "string" ? fields["text"] : undefined;
+}
+
+interface VouchersProps {
+  readonly page: PageContext;
+  readonly build: Build;
+  readonly statements: readonly StatementView[];
+  readonly origin: string;
+  /** The public one that this server signs with. */
+  readonly ownKey: string;
+}
+
+/** Signed statements, and how to check them without this server. */
+export function Vouchers({ page, build, statements, origin, ownKey }: VouchersProps) {
+  const file = baseName(build.main?.path ?? build.artifacts[0]!.path);
+  return (
+    <section class="card" aria-labelledby="vouchers">
+      <div class="card-head">
+        <h2 id="vouchers">Signed statements</h2>
+        {statements.length > 0 && (
+          <a class="small" href={`${buildPath(build)}/attestations`}>
+            all as JSON
+          </a>
+        )}
+      </div>
+      {statements.length === 0 ? (
+        <p class="muted small">
+          Nobody has signed where this came from: it was not built by a worker of this server.
+        </p>
+      ) : (
+        <>
+          <ul class="plain">
+            {statements.map((one, i) => (
+              <li key={i}>
+                {one.kind === "provenance" ? "Built" : "Built again, the same"} by{" "}
+                {one.signers.length === 0 ? (
+                  <span class="muted">somebody unknown</span>
+                ) : (
+                  <b>{one.signers.map(({ name }) => name).join(", ")}</b>
+                )}
+                {one.source !== undefined && <span class="muted"> (from {one.source})</span>}{" "}
+                <Ago at={one.createdAt} page={page} />
+              </li>
+            ))}
+          </ul>
+          <details class="after">
+            <summary>Check them yourself</summary>
+            <p class="small muted">
+              No server is needed for that. The key is this server's: ask its owner whether it is.
+            </p>
+            <Command
+              text={[
+                `curl -sSo ${file}.jsonl ${origin}${buildPath(build)}/attestations`,
+                `robur verify ${file} --statements ${file}.jsonl --by ${ownKey}`,
+              ].join("\n")}
+            />
+          </details>
+        </>
+      )}
+    </section>
+  );
+}
