@@ -144,9 +144,14 @@ async function here(
   // A second Ctrl-C ends it at once.
   for (const signal of signals) process.once(signal, callOff);
   try {
-    return await runImport(stores, request, {
+    const summary = await runImport(stores, request, {
       ...{ report: say, signal: called.signal, now: Date.now, uploadedBy: "import" },
     });
+    if (request.kind === "build") {
+      const { fetchBuildStatements } = await import("../builds/attestations/fetch-statements.ts");
+      await fetchBuildStatements(stores.db, request.remote, request, Date.now());
+    }
+    return summary;
   } finally {
     for (const signal of signals) process.off(signal, callOff);
   }

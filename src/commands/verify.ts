@@ -1,5 +1,5 @@
 /** `robur verify`: who vouches for a file. Works without a server when statements and keys are given. */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { RoburError, UsageError, visible } from "../lib/errors.ts";
 import { type Sha256, parseSha256, sha256Text } from "../lib/sha256.ts";
@@ -7,6 +7,7 @@ import { print } from "../linux/libc.ts";
 import { type PublicKey, formatPublicKey, parsePublicKey } from "../trust/keys.ts";
 import { fetchFromRebuilderd, fetchStatements } from "../trust/statement-sources.ts";
 import { type FileVerdict, weigh } from "../trust/verdict.ts";
+import { ClientError } from "./client/client-error.ts";
 import { type Client, ask, connect } from "./client/connect.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
 import { readKey } from "./trust.ts";
@@ -16,7 +17,7 @@ interface NamedKey {
   readonly key: PublicKey;
 }
 
-class VerifyError extends RoburError<"missing"> {}
+class VerifyError extends RoburError<"missing" | "no-server"> {}
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -64,6 +65,9 @@ export async function main(argv: readonly string[]): Promise<void> {
   const files = flags.statements ?? [];
   const remotes = flags.from ?? [];
   const rebuilders = flags.rebuilderd ?? [];
+  if (rebuilders.length > 0 && !isFile(target)) {
+    throw new UsageError("--rebuilderd needs the file", { why: "a rebuilderd is asked by the file's name" });
+  }
   const client = connect(flags.host);
   const keys = await keysFor(client, by);
   const statements = files.flatMap((file) => linesOf(file));
@@ -88,8 +92,8 @@ export async function main(argv: readonly string[]): Promise<void> {
 /** The file's SHA-256; a text of 64 digits is one, unless there is a file of that name. Throws VerifyError. */
 async function hashOf(target: string): Promise<Sha256> {
   const known = parseSha256(target);
-  if (known !== undefined && !existsSync(target)) return known;
-  if (!existsSync(target)) {
+  if (known !== undefined && !isFile(target)) return known;
+  if (!isFile(target)) {
     throw new VerifyError("missing", `there is no file ${target}`, { hint: "a file, or its SHA-256" });
   }
   const hash = new Bun.CryptoHasher("sha256");
@@ -97,10 +101,12 @@ async function hashOf(target: string): Promise<Sha256> {
   return sha256Text(new Uint8Array(hash.digest()));
 }
 
+const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+
 /** The keys that count: those that were named, else all that the server trusts, and its own. */
 async function keysFor(client: Client, wanted: readonly string[]): Promise<NamedKey[]> {
   // A server is asked only for what it alone knows.
-  const isName = (text: string) => !text.startsWith("ed25519:") && !existsSync(text);
+  const isName = (text: string) => !text.startsWith("ed25519:") && !isFile(text);
   const known = wanted.length === 0 || wanted.some(isName) ? await keysOfServer(client) : [];
   if (wanted.length === 0) return known;
   return wanted.map((text) => {
@@ -114,12 +120,23 @@ async function keysFor(client: Client, wanted: readonly string[]): Promise<Named
 }
 
 async function keysOfServer(client: Client): Promise<NamedKey[]> {
-  const [trusted, own] = await Promise.all([
-    ask(client, client.api.trust.keys.get()),
-    ask(client, client.api.trust.own.get()),
-  ]);
-  const named = trusted.keys.map(({ name, key }) => ({ name, key: parsePublicKey(key) }));
-  return [...named, ...own.keys.map(({ key }) => ({ name: "this server", key: parsePublicKey(key) }))];
+  try {
+    const [trusted, own] = await Promise.all([
+      ask(client, client.api.trust.keys.get()),
+      ask(client, client.api.trust.own.get()),
+    ]);
+    const all = [...own.keys.map(({ key }) => ({ name: "this server", key })), ...trusted.keys];
+    // One that is trusted under a name of its own is one key all the same.
+    const byId = new Map(all.map(({ name, key }) => [key, { name, key: parsePublicKey(key) }]));
+    return [...byId.values()];
+  } catch (error) {
+    if (!(error instanceof ClientError) || error.code !== "no-server") throw error;
+    throw new VerifyError("no-server", "no server says whose word counts", {
+      why: error.why ?? error.message,
+      hint: "--by KEY, and --statements FILE: that needs none",
+      cause: error,
+    });
+  }
 }
 
 function linesOf(path: string): string[] {

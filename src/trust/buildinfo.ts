@@ -39,11 +39,13 @@ export function formatBuildinfo(facts: BuildinfoFacts): string {
   const environment = facts.environment.map(
     ([name, value]) => ` ${oneLine(name)}="${oneLine(value).replace(/["\\]/g, "\\$&")}"`,
   );
+  const source = debianName(facts.source);
   return [
     "Format: 1.0",
-    `Source: ${oneLine(facts.source)}`,
+    `Source: ${source}`,
+    ...(facts.outputs.length === 0 ? [] : [`Binary: ${source}`]),
     `Architecture: ${oneLine(facts.architecture)}`,
-    `Version: ${oneLine(facts.version)}`,
+    `Version: ${debianVersion(facts.version)}`,
     ...sums("Checksums-Md5", ({ md5 }) => md5),
     ...sums("Checksums-Sha1", ({ sha1 }) => sha1),
     ...sums("Checksums-Sha256", ({ sha256 }) => sha256),
@@ -55,6 +57,20 @@ export function formatBuildinfo(facts: BuildinfoFacts): string {
     ...list("Environment", environment, ""),
     "",
   ].join("\n");
+}
+
+/** Debian's names are small letters, digits and + - . */
+function debianName(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z0-9+.-]/g, "-")
+    .replace(/^[^a-z0-9]+/, "");
+}
+
+/** Debian's versions begin with a digit: one that doesn't sorts before all that do. */
+function debianVersion(version: string): string {
+  const known = version.replace(/[^A-Za-z0-9.+~-]/g, "+");
+  return /^\d/.test(known) ? known : `0~${known}`;
 }
 
 function list(title: string, lines: readonly string[], between: string): string[] {

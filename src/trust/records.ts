@@ -3,8 +3,8 @@ import type { Database } from "bun:sqlite";
 import { write } from "../db/open.ts";
 import { type Sha256, sha256Bytes } from "../lib/sha256.ts";
 import { sha256Of } from "../lib/sha256-of.ts";
-import { type Envelope, formatEnvelope, parseEnvelope } from "./envelope.ts";
-import { type KeyId, type PublicKey, type SigningKey, newSigningKey, publicKeyOf } from "./keys.ts";
+import { type Envelope, IN_TOTO, formatEnvelope, parseEnvelope } from "./envelope.ts";
+import { type PublicKey, type SigningKey, newSigningKey, publicKeyOf } from "./keys.ts";
 import { kindOf, parseStatement, subjectsOf } from "./statement.ts";
 import { TrustError } from "./trust-error.ts";
 
@@ -115,6 +115,11 @@ export function keepAttestation(
   about: { readonly build?: string | undefined; readonly source?: string | undefined },
   now: number,
 ): Attestation {
+  if (envelope.payloadType !== IN_TOTO) {
+    throw new TrustError("bad-statement", "this statement can't be kept", {
+      why: `it is no in-toto statement, but ${envelope.payloadType}`,
+    });
+  }
   const statement = parseStatement(envelope.payload);
   const kind = kindOf(statement);
   const subjects = new Set(subjectsOf(statement).map(({ sha256 }) => sha256));
@@ -161,18 +166,21 @@ export function attestationsOfBuild(db: Database, build: string): Attestation[] 
     .map(fromRow);
 }
 
+/** Nobody has so many about one build. */
+const FOREIGN_MAX = 200;
+
 /** Statements of another server's, a line each (JSON Lines); those that can't be kept are counted. */
 export function keepForeign(
   db: Database,
   lines: string,
-  source: string,
+  from: { readonly source: string; readonly build?: string | undefined },
   now: number,
 ): { kept: number; refused: number } {
   const count = { kept: 0, refused: 0 };
-  for (const line of lines.split("\n")) {
+  for (const line of lines.split("\n", FOREIGN_MAX)) {
     if (line.trim() === "") continue;
     try {
-      keepAttestation(db, parseEnvelope(line), { source }, now);
+      keepAttestation(db, parseEnvelope(line), from, now);
       count.kept += 1;
     } catch (error) {
       if (!(error instanceof TrustError)) throw error;
@@ -180,13 +188,6 @@ export function keepForeign(
     }
   }
   return count;
-}
-
-/** The ids of keys as the lists have them: the server's own, and those it trusts. */
-export function nameOfKey(db: Database, id: KeyId): string | undefined {
-  const trusted = db.query<{ name: string }, [string]>("SELECT name FROM trusted_key WHERE id = ?").get(id);
-  if (trusted !== null) return trusted.name;
-  return db.query("SELECT 1 FROM signing_key WHERE id = ?").get(id) === null ? undefined : "this server";
 }
 
 function fromRow(row: AttestationRow): Attestation {

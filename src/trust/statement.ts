@@ -10,6 +10,13 @@ const STATEMENT = "https://in-toto.io/Statement/v1";
 const OLD_STATEMENT = "https://in-toto.io/Statement/v0.1";
 export const PROVENANCE = "https://slsa.dev/provenance/v1";
 export const LINK = "https://in-toto.io/attestation/link/v0.3";
+/** What others write, or wrote: the subject, which is what counts, is the same in all of them. */
+const PROVENANCES: ReadonlySet<string> = new Set([PROVENANCE, "https://slsa.dev/provenance/v0.2"]);
+const LINKS: ReadonlySet<string> = new Set([
+  LINK,
+  "https://in-toto.io/attestation/link/v0.2",
+  "https://in-toto.io/Link/v1",
+]);
 
 /** in-toto's ResourceDescriptor: digests by algorithm, in lower-case hexadecimal. */
 export interface Resource {
@@ -143,9 +150,9 @@ export function subjectsOf({ subject }: Statement): Subject[] {
 
 /** Undefined for statements of other kinds: they are kept by nobody here. */
 export function kindOf({ predicateType, predicate }: Statement): "provenance" | "rebuild" | undefined {
-  if (predicateType === PROVENANCE) return "provenance";
+  if (PROVENANCES.has(predicateType)) return "provenance";
   const name = predicate["name"];
-  return predicateType === LINK && typeof name === "string" && name.startsWith("rebuild ")
+  return LINKS.has(predicateType) && typeof name === "string" && name.startsWith("rebuild ")
     ? "rebuild"
     : undefined;
 }

@@ -1,6 +1,6 @@
 /** What signed statements say of a file, for whoever trusts these keys. Pure. */
 import type { Sha256 } from "../lib/sha256.ts";
-import { type Envelope, parseEnvelope, signersOf } from "./envelope.ts";
+import { type Envelope, IN_TOTO, parseEnvelope, signersOf } from "./envelope.ts";
 import type { KeyId, PublicKey } from "./keys.ts";
 import { parseOldLink, signersOfOldLink } from "./rebuilderd-link.ts";
 import { kindOf, parseStatement, subjectsOf } from "./statement.ts";
@@ -58,6 +58,10 @@ function weighOne(sha256: Sha256, text: string, trusted: readonly PublicKey[]): 
 }
 
 function weighEnvelope(sha256: Sha256, envelope: Envelope, trusted: readonly PublicKey[]): Finding {
+  // The same bytes may mean another thing elsewhere: what was signed is the type as well.
+  if (envelope.payloadType !== IN_TOTO) {
+    return { isGood: false, why: `it is no in-toto statement, but ${envelope.payloadType}` };
+  }
   const statement = parseStatement(envelope.payload);
   const subject = subjectsOf(statement).find((one) => one.sha256 === sha256);
   if (subject === undefined) return { isGood: false, why: "it speaks of another file" };

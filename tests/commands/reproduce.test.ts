@@ -1,9 +1,12 @@
 /** Builds are uploaded as builder-server would upload them, and made again without a sandbox. */
 import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
+import { formatPublicKey, newSigningKey, signWith } from "../../src/trust/keys.ts";
 import { writeRecord } from "../../src/protocols/builder/record-writer.ts";
-import { type RunOptions, run, temporaryDirectory } from "../robur.ts";
+import { type RunOptions, run, start, temporaryDirectory } from "../robur.ts";
 import { TestServer } from "./client-server.ts";
 
 /** An exec document of a job whose script gave these files. */
@@ -11,10 +14,11 @@ async function record(
   script: string,
   files: Readonly<Record<string, string>>,
   job = "hello",
+  platform = "debian-12",
 ): Promise<Uint8Array> {
   const written = writeRecord(
     {
-      ...{ name: job, script: new TextEncoder().encode(script), platform: "debian-12" },
+      ...{ name: job, script: new TextEncoder().encode(script), platform },
       ...{ uuid: crypto.randomUUID(), startedAt: 1_700_000_000_000, finishedAt: 1_700_000_001_000 },
       result: { kind: "exited", code: 0 },
     },
@@ -60,7 +64,7 @@ describe("robur reproduce of a file", () => {
     const path = await fileOf(await record(SAME, { "bin/out": "always the same" }));
     const { code, stdout } = await reproduce([path, ...alone]);
     expect(stdout).toContain("same     bin/out");
-    expect(stdout).toContain("GOOD: all 1 files are the same, bit for bit");
+    expect(stdout).toContain("GOOD: bin/out is the same, bit for bit");
     expect(code).toBe(0);
   });
 
@@ -69,7 +73,7 @@ describe("robur reproduce of a file", () => {
     const { code, stdout } = await reproduce([path, ...alone, "--no-diffoscope"]);
     expect(stdout).toContain("DIFFERS  bin/out");
     expect(stdout).toMatch(/line 1: "built on 2023-11-14" is "built on 20\d\d-\d\d-\d\d" now/);
-    expect(stdout).toContain("BAD: 1 of 1 files are not the same: bin/out differs");
+    expect(stdout).toContain("BAD: bin/out differs\n");
     expect(code).toBe(10);
   });
 
@@ -98,20 +102,101 @@ describe("robur reproduce of a file", () => {
     expect(varied.code).toBe(10);
     const steady = await fileOf(await record(SAME, { "bin/out": "always the same" }));
     const good = await reproduce([steady, ...alone, "--variations", "build-path,umask,timezone"]);
-    expect(good.stdout).toContain("GOOD: all 1 files are the same, bit for bit, also in other surroundings");
+    expect(good.stdout).toContain("GOOD: bin/out is the same, bit for bit, also in other surroundings");
     expect(good.code).toBe(0);
+  });
+
+  test("tells what can't be built in other surroundings from what differs in them", async () => {
+    const strict = "#!/bin/sh\n[ $(umask) = 0022 ] || exit 9\nmkdir bin\necho $TZ >bin/out\n";
+    const path = await fileOf(await record(strict, { "bin/out": "\n" }));
+    const fails = await reproduce([path, ...alone, "--variations", "umask,environment"]);
+    expect(fails.stdout).toContain("FAILS    umask: umask 0002");
+    expect(fails.stdout).toContain("varied   environment");
+    expect(fails.stdout).toContain(
+      "FAIL: the same in the same surroundings, but it can't be built in others: umask",
+    );
+    expect(fails.code).toBe(11);
+    const both = await reproduce([path, ...alone, "--variations", "umask,timezone"]);
+    expect(both.stdout).toContain("MATTERS  timezone");
+    expect(both.stdout).toContain(
+      "BAD: the result depends on its surroundings, on: timezone; and it can't be",
+    );
+    expect(both.code).toBe(10);
+  });
+
+  test("changes nothing of the machine, whatever is varied without a sandbox", async () => {
+    const before = [hostname(), existsSync("/etc/ld.so.preload")];
+    const path = await fileOf(await record(SAME, { "bin/out": "always the same" }));
+    const data = temporaryDirectory();
+    const args = ["reproduce", path, "--variations", ...alone, "--unsafe-no-sandbox", "--data-dir", data];
+    const { stdout } = await run(args, { limit: 120_000 });
+    expect(stdout).toContain("GOOD: bin/out is the same, bit for bit, also in other surroundings");
+    expect(stdout).toContain("not so   hostname");
+    expect([hostname(), existsSync("/etc/ld.so.preload")]).toEqual(before);
+    expect(existsSync("/tmp/robur-varied")).toBe(false);
+    expect(readdirSync(join(data, "jobs"))).toEqual([]);
+  });
+
+  test("runs the script as it is, by its own name, with nothing beside it", async () => {
+    const script = '#!/bin/sh\nmkdir bin\n{ ls -A; basename "$0"; sha256sum <"$0"; } >bin/out\n';
+    const sum = new Bun.CryptoHasher("sha256").update(script).digest("hex");
+    const path = await fileOf(await record(script, { "bin/out": `bin\nscript.sh\nscript.sh\n${sum}  -\n` }));
+    expect((await reproduce([path, ...alone])).stdout).toContain("GOOD: ");
+  });
+
+  test("that fails shows the end of what it wrote where nobody has seen it", async () => {
+    const path = await fileOf(await record("#!/bin/sh\necho the reason; exit 3\n", { "bin/out": "x" }));
+    const { stdout, stderr } = await reproduce([path, ...alone, "--quiet"]);
+    expect(stdout).toContain("  | the reason\n");
+    expect(stderr).not.toContain("the reason");
+    expect(stderr).toContain("it could reach nothing; if it needs to: --network all");
+  });
+
+  test("where no sandbox can be made is an error, and no verdict", async () => {
+    const path = await fileOf(await record(SAME, { "bin/out": "always the same" }, "hello", "plan9-4"));
+    const args = ["reproduce", path, ...alone, "--data-dir", temporaryDirectory()];
+    const { code, stdout, stderr } = await run(args);
+    expect(stderr).toMatch(/^error: /m);
+    expect(stdout).toBe("");
+    expect(code).not.toBe(11);
+  });
+
+  test("that is interrupted concludes nothing and leaves nothing", async () => {
+    const scratch = temporaryDirectory();
+    const path = await fileOf(await record("#!/bin/sh\necho begun; sleep 1000\n", { "bin/out": "x" }));
+    const args = ["reproduce", path, ...alone, "--unsafe-no-sandbox", "--data-dir", join(scratch, "data")];
+    const child = await start(args, { env: { TMPDIR: scratch } });
+    let said = "";
+    for await (const piece of child.stderr) {
+      said += new TextDecoder().decode(piece);
+      if (said.includes("begun")) break;
+    }
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(130);
+    expect(await child.stdout.text()).toBe("");
+    // The runtime keeps what it unpacked of itself.
+    expect(readdirSync(scratch).filter((name) => !name.startsWith(".bun-"))).toEqual(["data"]);
+    expect(readdirSync(join(scratch, "data/jobs"))).toEqual([]);
   });
 
   test("that is no record, or isn't there, is an error that says so", async () => {
     const path = join(temporaryDirectory(), "full");
     writeFileSync(path, "not DER");
     const { code, stderr } = await reproduce([path, ...alone]);
-    expect(stderr).toStartWith("error: ");
+    expect(stderr).toStartWith(`error: ${path} is no record of a build\n`);
     expect(code).toBe(1);
+    const cut = (await record(SAME, { "bin/out": "always the same" })).subarray(0, 60);
+    expect((await reproduce([await fileOf(cut), ...alone])).stderr).toContain("is no record of a build");
+    const offline = { env: { ROBUR_HOST: "unix:///nonexistent/robur.sock" } };
+    expect((await reproduce([temporaryDirectory(), ...alone], offline)).stderr).not.toContain(
+      "fault in robur",
+    );
     expect((await reproduce([])).code).toBe(2);
     expect((await reproduce([path, "--variations", "weather"])).stderr).toContain(
       "there is no such variation",
     );
+    expect((await reproduce([path, "--timeout", "soon"])).code).toBe(2);
+    expect((await reproduce([path, "--timeout", "8d"])).code).toBe(2);
     const page = await reproduce(["http://127.0.0.1:9/nothing", ...alone]);
     expect(page.stderr).toContain("is no build's page");
   });
@@ -145,6 +230,16 @@ describe("robur reproduce of a server's build", () => {
       ],
     });
 
+    // The build's page says so, complete without JavaScript, and so does the command.
+    const page = await ask(`/job/hello/build/${build.id}`);
+    for (const text of ["Reproduced by 1 rebuild", "Signed statements", "Built again, the same,"]) {
+      expect(page).toContain(text);
+    }
+    expect(page).toContain(`robur reproduce ${server.address}/job/hello/build/${build.id}`);
+    const shown = (await run(["build", "show", "hello"], { env })).stdout;
+    expect(shown).toMatch(/^GOOD {5}.*bin\/out is the same/m);
+    expect(shown).toMatch(/^rebuilt .*signed by this server$/m);
+
     // The statement, as anybody may fetch it, with the key that anybody may fetch.
     const statements = join(server.directory, "statements.jsonl");
     await Bun.write(statements, await ask(`/job/hello/build/${build.id}/attestations`));
@@ -176,6 +271,12 @@ describe("robur reproduce of a server's build", () => {
       build: { id: string };
     };
     expect(await ask(`/job/dated/build/${dated.build.id}/attestations`)).toBe("");
+    const bad = await ask(`/job/dated/build/${dated.build.id}`);
+    for (const text of ["not reproducible", "What differs when it is built again", "DIFFERS  bin/out"]) {
+      expect(bad).toContain(text);
+    }
+    expect(await ask("/job/dated")).toContain("not reproducible");
+    expect(await ask("/all-builds")).toContain("not reproducible");
 
     // The other forms of a build's papers.
     expect(await ask(`/job/hello/build/${build.id}/buildinfo`)).toContain("Format: 1.0\nSource: hello\n");
@@ -209,8 +310,82 @@ describe("robur reproduce of a server's build", () => {
     const found = await reproduce([page], offline);
     expect(found.stderr).toContain("no server keeps this verdict");
     expect(found.code).toBe(0);
+    const job = await reproduce([`${server.address}/job/hello?platform=debian-12`], offline);
+    expect(job.code).toBe(0);
     const missing = await reproduce([`${server.address}/job/nothing/build/latest`], offline);
     expect(missing.stderr).toContain("doesn't have this build");
+  });
+});
+
+describe("statements of another server", () => {
+  test("come with a build that is pulled, and count once its key is trusted", async () => {
+    await using other = await TestServer.start();
+    await using own = await TestServer.start();
+    const [there, here] = [other, own].map(({ socket }) => ({ env: { ROBUR_HOST: `unix://${socket}` } }));
+    await fetch("http://localhost/upload", {
+      method: "POST",
+      body: (await record(SAME, { "bin/out": "always the same" })) as Uint8Array<ArrayBuffer>,
+      unix: other.socket,
+    });
+    expect((await reproduce(["hello"], there)).code).toBe(0);
+    expect((await run(["pull", "hello", "--from", other.address, "--store"], here)).code).toBe(0);
+    expect((await run(["build", "show", "hello"], here)).stdout).toContain("signed by somebody unknown");
+    const { sha256 } = (
+      JSON.parse((await run(["build", "show", "hello", "--json"], here)).stdout) as {
+        build: { main: { sha256: string } };
+      }
+    ).build.main;
+    const stranger = await run(["verify", sha256], here);
+    expect(stranger.stdout).toContain("none of the trusted keys signed it");
+    expect(stranger.code).toBe(1);
+    expect((await run(["trust", "add", "--yes", "alice", other.address], here)).code).toBe(0);
+    expect((await run(["build", "show", "hello"], here)).stdout).toContain("signed by alice");
+    expect((await run(["verify", sha256], here)).code).toBe(0);
+    // The own server's word makes two; a key that is trusted under a name as well is still one.
+    const two = ["verify", sha256, "--require", "2"];
+    expect((await run(two, here)).code).toBe(1);
+    expect((await reproduce(["hello"], here)).code).toBe(0);
+    expect((await run(two, here)).code).toBe(0);
+    const key = (await run(["trust", "key"], here)).stdout.trim();
+    expect((await run(["trust", "add", "myself", key], here)).code).toBe(0);
+    const three = await run(["verify", sha256, "--require", "3"], here);
+    expect(three.stdout).toContain("not verified: 2 of the 3");
+    // Asked directly, without a server of one's own.
+    const offline = { env: { ROBUR_HOST: "unix:///nonexistent/robur.sock" } };
+    const asked = await run(["verify", sha256, "--by", key, "--from", other.address], offline);
+    expect(asked.code).toBe(1);
+    const nobody = await run(["verify", sha256, "--from", other.address], offline);
+    expect(nobody.stderr).toContain("--by KEY, and --statements FILE");
+    expect((await run(["verify", temporaryDirectory(), "--by", key], offline)).code).toBe(3);
+  });
+
+  test("are asked of a rebuilderd by the file's name", async () => {
+    const key = newSigningKey();
+    const file = join(temporaryDirectory(), "hello_1.0_amd64.deb");
+    writeFileSync(file, "a package");
+    const signed = {
+      ...{ _type: "link", name: "rebuild hello_1.0_amd64.deb", materials: {}, environment: null },
+      products: { "hello_1.0_amd64.deb": { sha256: sha256Of("a package") } },
+      ...{ byproducts: {}, command: [] },
+    };
+    const canonical = `{"_type":"link","byproducts":{},"command":[],"environment":null,"materials":{},"name":"${signed.name}","products":${JSON.stringify(signed.products)}}`;
+    const sig = Buffer.from(signWith(key, new TextEncoder().encode(canonical))).toString("hex");
+    const url = "https://deb.example/pool/hello_1.0_amd64.deb";
+    const found = { records: [{ url, build_id: 1, artifact_id: 2, attestation_log_id: 3 }] };
+    using rebuilderd = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: ({ url }) =>
+        Response.json(url.includes("/attestation") ? { signed, signatures: [{ keyid: "", sig }] } : found),
+    });
+    const from = ["--rebuilderd", `http://127.0.0.1:${rebuilderd.port}`];
+    const args = ["verify", file, "--by", formatPublicKey(key.public), ...from];
+    const offline = { env: { ROBUR_HOST: "unix:///nonexistent/robur.sock" } };
+    const { code, stdout } = await run(args, offline);
+    expect(stdout).toContain("built again by");
+    expect(code).toBe(0);
+    const byHash = ["verify", sha256Of("a package"), "--by", formatPublicKey(key.public), ...from];
+    expect((await run(byHash, offline)).code).toBe(2);
   });
 });
 

@@ -264,6 +264,26 @@ describe("a verdict", () => {
     expect(verdict.isEnough).toBe(false);
   });
 
+  test("doesn't count what was signed as something else, and takes what others write", () => {
+    const text = (predicateType: string, predicate: object = {}) =>
+      bytes(
+        JSON.stringify({
+          ...{ _type: "https://in-toto.io/Statement/v0.1", predicateType, predicate },
+          subject: [{ name: "a", digest: { sha256: FILE } }],
+        }),
+      );
+    const weighed = (payload: Uint8Array, type?: string) =>
+      weigh(FILE, [formatEnvelope(signEnvelope(payload, first, type))], trusted, 1);
+    expect(weighed(text("https://slsa.dev/provenance/v0.2")).isEnough).toBe(true);
+    expect(weighed(text("https://in-toto.io/Link/v1", { name: "rebuild a" })).isEnough).toBe(true);
+    expect(weighed(text("https://in-toto.io/Link/v1", { name: "test a" })).isEnough).toBe(false);
+    // Ed25519 signs bytes: what they mean is the type's to say.
+    const other = weighed(text("https://slsa.dev/provenance/v1"), "application/json");
+    expect(other.findings).toEqual([
+      { isGood: false, why: "it is no in-toto statement, but application/json" },
+    ]);
+  });
+
   test("takes the older links of rebuilderd", () => {
     const signed = {
       _type: "link",

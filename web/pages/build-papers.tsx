@@ -51,10 +51,9 @@ export function Rebuilds({ page, build, rebuilds, origin }: RebuildsProps) {
 }
 
 function Rebuild({ page, one }: { page: PageContext; one: Reproduction }) {
-  const { verdict, finishedAt, report } = one;
+  const { verdict, finishedAt } = one;
   const [look, icon] = LOOK[verdict];
   const summary = summaryOf(one);
-  const text = textOf(report);
   return (
     <li>
       <span class={`state ${look}`.trim()} title={verdict}>
@@ -63,15 +62,28 @@ function Rebuild({ page, one }: { page: PageContext; one: Reproduction }) {
       </span>{" "}
       <Ago at={finishedAt} page={page} />
       {summary !== undefined && <p class="small break">{summary}</p>}
-      {text !== undefined && (
-        <details class="small">
-          <summary>What was found</summary>
-          <pre class="command" tabindex={0}>
-            {text}
-          </pre>
-        </details>
-      )}
     </li>
+  );
+}
+
+/** What was found when it was built again the last time, unless all was well. */
+export function Findings({ page, rebuilds: [newest] }: Pick<RebuildsProps, "page" | "rebuilds">) {
+  const text = newest === undefined ? undefined : textOf(newest.report);
+  if (newest === undefined || text === undefined || newest.verdict === "GOOD") return null;
+  return (
+    <section class="card" aria-labelledby="findings">
+      <div class="card-head">
+        <h2 id="findings">
+          {newest.verdict === "BAD" ? "What differs when it is built again" : "Building it again"}
+        </h2>
+        <span class="small">
+          <Ago at={newest.finishedAt} page={page} />
+        </span>
+      </div>
+      <pre class="command findings" tabindex={0}>
+        {text.trim()}
+      </pre>
+    </section>
   );
 }
 
@@ -110,16 +122,12 @@ export function Vouchers({ page, build, statements, origin, ownKey }: VouchersPr
       ) : (
         <>
           <ul class="plain">
-            {statements.map((one, i) => (
-              <li key={i}>
-                {one.kind === "provenance" ? "Built" : "Built again, the same"} by{" "}
-                {one.signers.length === 0 ? (
-                  <span class="muted">somebody unknown</span>
-                ) : (
-                  <b>{one.signers.map(({ name }) => name).join(", ")}</b>
-                )}
-                {one.source !== undefined && <span class="muted"> (from {one.source})</span>}{" "}
-                <Ago at={one.createdAt} page={page} />
+            {groupsOf(statements).map(({ newest, count }) => (
+              <li key={newest.createdAt}>
+                {newest.kind === "provenance" ? "Built" : "Built again, the same,"}{" "}
+                {count > 1 && `${count} times `}by <Signers of={newest} />
+                {newest.source !== undefined && <span class="muted"> (from {newest.source})</span>}{" "}
+                <Ago at={newest.createdAt} page={page} />
               </li>
             ))}
           </ul>
@@ -139,4 +147,17 @@ export function Vouchers({ page, build, statements, origin, ownKey }: VouchersPr
       )}
     </section>
   );
+}
+
+function Signers({ of: { signers } }: { of: StatementView }) {
+  if (signers.length === 0) return <span class="muted">somebody unknown</span>;
+  return <b>{signers.map(({ name }) => name).join(", ")}</b>;
+}
+
+/** What the same keys say again and again is one line. */
+function groupsOf(statements: readonly StatementView[]) {
+  const groups = Map.groupBy(statements, ({ kind, signers, source }) =>
+    JSON.stringify([kind, signers.map(({ id }) => id), source]),
+  );
+  return [...groups.values()].map((all) => ({ newest: all[0]!, count: all.length }));
 }

@@ -19,7 +19,7 @@ import {
 import { duration, formatSize, moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
-import { Vouchers } from "./build-papers.tsx";
+import { Findings, Vouchers } from "./build-papers.tsx";
 import { Administer, Others, Reproduced } from "./build-side.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
 
@@ -90,6 +90,7 @@ export function BuildPage(props: BuildPageProps) {
           <div class="stack">
             {props.commands.length > 0 && <RunIt {...props} />}
             <Artifacts build={build} />
+            <Findings {...props} />
             <Changes {...props} />
           </div>
           <div class="stack">

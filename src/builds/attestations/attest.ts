@@ -29,6 +29,9 @@ export interface HowBuilt {
 /** The name of the root file system among what went in: its digest is that of the sorted list of packages. */
 export const BASE_PACKAGES = "root file system packages";
 
+/** How the inputs were recorded: a result of the build as well as what tells of it. */
+const INPUT_FILES: ReadonlySet<string> = new Set(["build-environment", "opam-switch", "system-packages"]);
+
 /** Larger input files than any switch has are not read. */
 const INPUT_MAX = 32 * 1024 * 1024;
 
@@ -93,6 +96,9 @@ export async function attestBuild(
     byproducts: [
       { name: "console", digest: { sha256: build.console.sha256 } },
       { name: "script", digest: { sha256: build.script.sha256 } },
+      ...build.artifacts
+        .filter(({ path }) => INPUT_FILES.has(path))
+        .map(({ path, sha256 }): Resource => ({ name: path, digest: { sha256 } })),
     ],
   });
   return keep(db, formatStatement(statement), build.id, now);

@@ -199,8 +199,9 @@ function summarise(files: readonly FileComparison[]): string {
   }
   const WORDS = { differs: "differs", missing: "is missing", new: "is new", same: "" } as const;
   const some = bad.slice(0, 3).map(({ path, state }) => `${path} ${WORDS[state]}`);
+  if (files.length === 1) return some[0]!;
   const more = bad.length > 3 ? `, and ${bad.length - 3} more` : "";
-  return `${bad.length} of ${files.length} ${files.length === 1 ? "file is" : "files are"} not the same: ${some.join(", ")}${more}`;
+  return `${bad.length} of ${files.length} files are not the same: ${some.join(", ")}${more}`;
 }
 
 function differentPackages(original: OriginalBuild, rebuilt: Attempt): ReproductionReport["otherPackages"] {

@@ -4,6 +4,7 @@
  */
 import { Elysia, t } from "elysia";
 import { isAbsolute } from "node:path";
+import { fetchBuildStatements } from "../../builds/attestations/fetch-statements.ts";
 import { RoburError } from "../../lib/errors.ts";
 import { parseBuildId, parseJobName } from "../../store/api.ts";
 import { type ImportLine, type ImportRequest, runImport } from "../../store/import/run-import.ts";
@@ -97,7 +98,10 @@ function streamImport(context: ServerContext, request: Request, wanted: ImportRe
       );
       const uploadedBy = visit.principal.user?.name ?? visit.principal.who;
       void runImport(context, wanted, { report: say, signal, now: context.now, uploadedBy })
-        .then((summary) => {
+        .then(async (summary) => {
+          if (wanted.kind === "build") {
+            await fetchBuildStatements(context.db, wanted.remote, wanted, context.now());
+          }
           context.log("info", "import ended", { kind: wanted.kind, ...summary });
           say({ kind: "done", summary });
         })

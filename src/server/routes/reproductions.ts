@@ -1,7 +1,7 @@
 /** What came of building things again; and a build's papers: statements about it, and its .buildinfo. */
 import { Elysia, t } from "elysia";
 import { attestRebuild, readInputs } from "../../builds/attestations/attest.ts";
-import { buildinfoOf } from "../../builds/attestations/buildinfo-of.ts";
+import { buildinfoOf, oldSums } from "../../builds/attestations/buildinfo-of.ts";
 import type { Sha256 as Sha256Type } from "../../lib/sha256.ts";
 import { attestationsOfBuild } from "../../trust/records.ts";
 import { keepReproduction, reproductionsOf } from "../../trust/reproductions.ts";
@@ -95,7 +95,9 @@ export function paperRoutes({ db, builds, contents }: ServerContext) {
       "/job/:job/build/:build/buildinfo",
       async ({ params }) => {
         const build = existingBuild({ builds }, params.build);
-        const text = buildinfoOf(build, await readInputs(builds, contents, build));
+        const inputs = await readInputs(builds, contents, build);
+        const sums = await oldSums(builds, contents, build);
+        const text = buildinfoOf(build, inputs, sums, process.arch === "arm64" ? "arm64" : "amd64");
         return answer(text, "text/plain; charset=utf-8", `${build.job}_${build.id}.buildinfo`);
       },
       { params: OfBuild, detail: { tags, summary: "The build in the form of Debian's .buildinfo" } },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { attestBuild, attestRebuild, readInputs } from "../../../src/builds/attestations/attest.ts";
-import { buildinfoOf } from "../../../src/builds/attestations/buildinfo-of.ts";
+import { buildinfoOf, oldSums } from "../../../src/builds/attestations/buildinfo-of.ts";
 import {
   ingredientsOf,
   readEnvironment,
@@ -175,13 +175,29 @@ describe("a build's papers", () => {
 
   test("are a .buildinfo as well", async () => {
     await withBuild(async ({ store, contents }, build) => {
-      const text = buildinfoOf(build, await readInputs(store, contents, build));
-      expect(text).toContain("Source: hello\nArchitecture: amd64\nVersion: 1.0\n");
-      expect(text).toContain(` ${sha256Of("the binary")} 10 bin/hello.hvt\n`);
+      const sums = await oldSums(store, contents, build);
+      const text = buildinfoOf(build, await readInputs(store, contents, build), sums, "riscv64");
+      expect(text).toContain("Source: hello\nBinary: hello\nArchitecture: amd64\nVersion: 1.0\n");
+      const old = (kind: "md5" | "sha1") => new Bun.CryptoHasher(kind).update("the binary").digest("hex");
+      expect(text).toContain(`Checksums-Md5:\n ${old("md5")} 10 bin/hello.hvt\n`);
+      expect(text).toContain(`Checksums-Sha1:\n ${old("sha1")} 10 bin/hello.hvt\n`);
+      // What went in is no result.
+      expect(text).toContain(
+        `Checksums-Sha256:\n ${sha256Of("the binary")} 10 bin/hello.hvt\nBuild-Architecture: amd64\n`,
+      );
       expect(text).toContain("Installed-Build-Depends:\n gcc (= 4:12.2.0-3),\n");
       expect(text).toContain("X-Opam-Installed:\n dep (= 0.1),\n");
       expect(text).toContain('\n SOURCE_DATE_EPOCH="1589138087"\n');
     });
+  });
+
+  test("of a script know the machine from whoever asks", async () => {
+    await using lab = openLab();
+    const outcome = await upload(lab.store, await recordBytes({ files: [["bin/out", "x"]] }));
+    if (!outcome.ok) throw new Error(outcome.refusal.message);
+    const none = { opamSwitch: undefined, environment: undefined, systemPackages: undefined };
+    const text = buildinfoOf(outcome.build, none, new Map(), "riscv64");
+    expect(text).toContain("Architecture: riscv64\nVersion: 0\n");
   });
 
   test("a build without files has none", async () => {
