@@ -74,6 +74,44 @@ describe("a job", () => {
   }, 60_000);
 });
 
+describe("a job with copies", () => {
+  test("that isn't reproducible is shown as such: as a build, a job, an event, and among all", async () => {
+    const copies = async (name: string, script: string): Promise<string[]> => {
+      await server.job(name, script, "--copies", "2");
+      await server.startJob(name);
+      const ends = [await server.untilEnd(`${name}:1`), await server.untilEnd(`${name}:2`)];
+      return ends.map(({ uuid }) => uuid);
+    };
+    const page = async (path: string) => (await server.ask(path)).text();
+    const same = await copies("steady", "mkdir bin; echo same > bin/out");
+    expect((await server.robur("build", "show", "steady")).stdout).toContain("Reproduced:  by 1 other build");
+    expect(await page("/job/steady")).toContain("reproduced ×1");
+    expect((await server.robur("build", "verify-inputs")).code).toBe(0);
+
+    const [first = "", second = ""] = await copies("chance", "mkdir bin; head -c 20 /dev/urandom > bin/out");
+    const shown = await server.robur("build", "show", second);
+    expect(shown.stdout).toContain(`Not reproducible: the same inputs gave something else in\n  ${first}\n`);
+    for (const path of [`/job/chance/build/${first}`, `/job/chance/build/${second}`, "/job/chance"]) {
+      expect(await page(path)).toContain("not reproducible");
+    }
+    const { code, stdout } = await server.robur("build", "verify-inputs");
+    expect(code).toBe(1);
+    for (const id of [first, second]) expect(stdout).toContain(id);
+    for (const id of same) expect(stdout).not.toContain(id);
+    const events = (await server.robur("events", "--format", "jsonl")).stdout;
+    expect(events).toContain('"build-differs"');
+    expect(events.match(/the same inputs gave something else before/g)).toHaveLength(1);
+
+    // Another day's builds may have fetched something else: they are compared with each other only.
+    await server.robur("build", "start", "chance");
+    const third = await server.untilEnd("chance:3");
+    const fourth = await server.untilEnd("chance:4");
+    const later = await server.robur("build", "show", fourth.uuid);
+    expect(later.stdout).toContain(third.uuid);
+    expect(later.stdout).not.toContain(`  ${first}\n`);
+  }, 60_000);
+});
+
 describe("commands", () => {
   test("--wait shows the console from the first line and ends as the build ends", async () => {
     await server.job("waits", "echo one; sleep 0.3; echo two; exit 7");

@@ -48,8 +48,7 @@ describe.skipIf(skip)("an opam package", () => {
   };
   const define = (job: string) =>
     ok("job", "orb", job, job, "--platform", PLATFORM, "--never", "--network", network());
-  const reproduce = (...args: string[]) =>
-    robur("reproduce", ...args, "--data-dir", data, "--network", network(), "--no-diffoscope");
+  const reproduce = (...args: string[]) => robur("reproduce", ...args, "--data-dir", data, "--no-diffoscope");
   const ask = (path: string) => fetch(`http://localhost${path}`, { unix: socket });
 
   beforeAll(async () => {
@@ -116,9 +115,15 @@ orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch -
       expect(second.inputId).toBe(first.inputId!);
       expect(second.main!.sha256).toBe(first.main!.sha256);
 
+      // What it may reach is what the job might.
       const again = await reproduce("hello");
       expect(again.stdout).toContain("GOOD: all");
       expect(again.code).toBe(0);
+      const varied = await reproduce("hello", "--variations");
+      expect(varied.stdout).toContain(
+        "GOOD: all 2 files are the same, bit for bit, also in other surroundings",
+      );
+      expect(varied.stdout).not.toContain("not so ");
     },
     LONG,
   );
@@ -139,6 +144,7 @@ orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch -
       });
       expect(statements.map(({ predicateType }) => predicateType)).toEqual([
         "https://slsa.dev/provenance/v1",
+        "https://in-toto.io/attestation/link/v0.3",
         "https://in-toto.io/attestation/link/v0.3",
       ]);
       expect(statements[0]!.predicate).toMatchObject({
@@ -163,7 +169,7 @@ orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch -
       const build = await buildNow("vendoring");
       expect(build.main?.path).toBe("bin/vendoring.hvt");
       const again = await reproduce("vendoring");
-      expect(again.stdout).toContain("GOOD: all");
+      expect(again.stdout).toContain("GOOD: bin/vendoring.hvt is the same");
     },
     LONG,
   );
@@ -193,10 +199,53 @@ orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch -
     async () => {
       await define("placed");
       await buildNow("placed");
-      expect((await reproduce("placed")).stdout).toContain("GOOD: all");
+      expect((await reproduce("placed")).stdout).toContain("GOOD: bin/placed.hvt is the same");
       const { stdout, code } = await reproduce("placed", "--variations", "build-path,umask,time,cpus");
       expect(stdout).toContain("MATTERS  build-path");
       expect(stdout).toContain("BAD: the result depends on its surroundings, on: build-path");
+      expect(code).toBe(10);
+    },
+    LONG,
+  );
+
+  test(
+    "by a script, that embeds what surrounds it, is found out by variations, one by one",
+    async () => {
+      const script = join(directory, "surroundings.sh");
+      const facts = [
+        "uname -n",
+        "id -u",
+        "umask",
+        "nproc",
+        "pwd",
+        "date -d @0 +%H",
+        "date +%Y",
+        'echo "$HOME"',
+      ];
+      writeFileSync(
+        script,
+        `#!/bin/sh\nmkdir bin list; touch list/a list/b list/c\n{ ${facts.join("; ")}; ls -U list
+printf 'a\\nB\\n' | sort | head -1; } >bin/out; rm -r list\n`,
+      );
+      await ok("job", "add", "surroundings", "--script", script, "--platform", PLATFORM, "--never");
+      await buildNow("surroundings");
+      const { stdout, code } = await reproduce("surroundings", "--variations", "--quiet");
+      const expected = [
+        "home",
+        "timezone",
+        "locale",
+        "umask",
+        "hostname",
+        "time",
+        "file-order",
+        "build-path",
+        "user",
+      ];
+      const found = [...stdout.matchAll(/^ {2}MATTERS {2}([a-z-]+):/gm)].map(([, name]) => name!);
+      // One processor is what a machine with one has anyway.
+      expect(found.filter((name) => name !== "cpus").toSorted()).toEqual(expected.toSorted());
+      expect(stdout).toMatch(/^ {2}varied {3}environment:/m);
+      expect(stdout).toContain("BAD: the result depends on its surroundings, on: home, timezone");
       expect(code).toBe(10);
     },
     LONG,
