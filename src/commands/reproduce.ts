@@ -101,14 +101,14 @@ export async function main(argv: readonly string[]): Promise<void> {
       base: settings?.base,
       say: (text) => printError(`robur: ${text}\n`),
       onDifference: async (path, left, right) => {
-        const text = flags.noDiffoscope ? undefined : await diffoscope(left, right);
+        const text = flags.noDiffoscope || flags.json ? undefined : await diffoscope(left, right);
         if (text !== undefined) seen.push(`\ndiffoscope on ${visible(path)}:\n${text}`);
       },
       write: (text) => {
         if (!flags.quiet) printError(`${Buffer.from(text).toString("utf8")}\n`);
       },
     });
-    for (const text of seen) if (!flags.json) print(text);
+    for (const text of seen) print(text);
     print(
       flags.json
         ? `${JSON.stringify({ build: original.id, job: original.job, ...report }, null, 2)}\n`

@@ -1,6 +1,6 @@
 /** Builds are uploaded as builder-server would upload them, and made again without a sandbox. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { sha256Of } from "../../src/lib/sha256-of.ts";
@@ -15,12 +15,13 @@ async function record(
   files: Readonly<Record<string, string>>,
   job = "hello",
   platform = "debian-12",
+  code = 0,
 ): Promise<Uint8Array> {
   const written = writeRecord(
     {
       ...{ name: job, script: new TextEncoder().encode(script), platform },
       ...{ uuid: crypto.randomUUID(), startedAt: 1_700_000_000_000, finishedAt: 1_700_000_001_000 },
-      result: { kind: "exited", code: 0 },
+      result: { kind: "exited", code },
     },
     [],
     Object.entries(files).map(([path, content]) => {
@@ -77,6 +78,36 @@ describe("robur reproduce of a file", () => {
     expect(code).toBe(10);
   });
 
+  test("asks diffoscope, where it is installed, and prints nothing that moves the cursor", async () => {
+    const path = await fileOf(await record(DATED, { "bin/out": "built on 2023-11-14\n" }));
+    const bin = temporaryDirectory();
+    const program = join(bin, "diffoscope");
+    const fake = (end: string) => {
+      writeFileSync(
+        program,
+        `#!/bin/sh\nfor file; do :; done\nprintf 'it differs\\033[2J\\t'; cat "$file"; ${end}\n`,
+      );
+      chmodSync(program, 0o755);
+    };
+    const env = { PATH: `${bin}:${process.env["PATH"]}` };
+    fake("exit 1");
+    const found = await reproduce([path, ...alone], { env });
+    expect(found.stdout).toMatch(
+      /^\ndiffoscope on bin\/out:\nit differs\\x1b\[2J {4}built on 20\d\d-\d\d-\d\d\n/,
+    );
+    expect(found.stdout).toEndWith("\nBAD: bin/out differs\n");
+    expect(found.code).toBe(10);
+    fake("exit 2");
+    expect((await reproduce([path, ...alone], { env })).stdout).toContain("it ended with 2\n");
+    expect((await reproduce([path, ...alone, "--no-diffoscope"], { env })).stdout).not.toContain(
+      "diffoscope",
+    );
+    expect(JSON.parse((await reproduce([path, ...alone, "--json"], { env })).stdout)).toMatchObject({
+      verdict: "BAD",
+      files: [{ path: "bin/out", state: "differs" }],
+    });
+  });
+
   test("says FAIL when the job fails, and UNKNOWN when there was nothing", async () => {
     const failing = await fileOf(await record("#!/bin/sh\necho oh; exit 3\n", { "bin/out": "x" }));
     const failed = await reproduce([failing, ...alone]);
@@ -89,6 +120,17 @@ describe("robur reproduce of a file", () => {
     ]);
     expect(empty.stdout).toContain("UNKNOWN");
     expect(empty.code).toBe(12);
+  });
+
+  test("that ended with another status than 0 is to end with that again", async () => {
+    const odd = `${SAME}exit 3\n`;
+    const as = async (code: number) =>
+      reproduce([
+        await fileOf(await record(odd, { "bin/out": "always the same" }, "hello", "x", code)),
+        ...alone,
+      ]);
+    expect((await as(3)).stdout).toContain("GOOD: bin/out is the same");
+    expect((await as(4)).stdout).toContain("FAIL: it could not be built again: exited 3");
   });
 
   test("finds the variation that the result depends on", async () => {
@@ -276,6 +318,9 @@ describe("robur reproduce of a server's build", () => {
       expect(bad).toContain(text);
     }
     expect(await ask("/job/dated")).toContain("not reproducible");
+    expect((await run(["events"], { env })).stdout).toContain(
+      "build-differs  dated on debian-12: built again, it was not the same, bin/out differs",
+    );
     expect(await ask("/all-builds")).toContain("not reproducible");
 
     // The other forms of a build's papers.

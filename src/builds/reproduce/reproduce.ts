@@ -3,13 +3,13 @@
  * as different as they can be made; if that differs, once for each variation, to find the one that the result depends on.
  */
 import type { Sha256 } from "../../lib/sha256.ts";
-import type { BuildResult } from "../api.ts";
 import { sayResult } from "../api.ts";
 import { readSystemPackages } from "../attestations/ingredients.ts";
 import { type Attempt, type AttemptOptions, attempt } from "./attempt.ts";
 import { type Explanation, explainDifference } from "./explain.ts";
 import { type OriginalBuild, inputsOf } from "./original-build.ts";
 import { type FileComparison, type OutputFile, type Verdict, compareOutputs, verdictOn } from "./outputs.ts";
+import { rebuildKind } from "./rebuild-job.ts";
 import { type Variation, readVariations } from "./variations.ts";
 
 export interface ReproduceOptions extends AttemptOptions {
@@ -87,7 +87,7 @@ export async function reproduce(
   }
   options.say(`building ${original.job} again on ${original.platform}`);
   const plain = await attempt(original, [], options);
-  if (!isSuccess(plain.result)) {
+  if (!hasEndedWell(original, plain)) {
     const summary = `it could not be built again: ${sayResult(plain.result)}`;
     return end({ ...nothing, verdict: "FAIL", summary }, plain);
   }
@@ -104,9 +104,9 @@ export async function reproduce(
 /** What one varied build came to. */
 type Effect = "same" | "differs" | "fails";
 
-function effectOf(original: OriginalBuild, { result, files }: Attempt): Effect {
-  if (!isSuccess(result)) return "fails";
-  return verdictOn(compareOutputs(original.files, files)) === "GOOD" ? "same" : "differs";
+function effectOf(original: OriginalBuild, made: Attempt): Effect {
+  if (!hasEndedWell(original, made)) return "fails";
+  return verdictOn(compareOutputs(original.files, made.files)) === "GOOD" ? "same" : "differs";
 }
 
 /**
@@ -166,8 +166,12 @@ function blame({ culprits, failing }: VariationReport, isDifferent: boolean): st
   return `the result depends on its surroundings, on: ${name(culprits)}${more}`;
 }
 
-function isSuccess(result: BuildResult): boolean {
-  return result.kind === "exited" && result.code === 0;
+/** A script may leave files and end with another status than 0: then it is to end with that again. */
+function hasEndedWell(original: OriginalBuild, { result }: Attempt): boolean {
+  if (result.kind !== "exited") return false;
+  const { result: before } = original;
+  const isAsBefore = before.kind === "exited" && before.code === result.code;
+  return result.code === 0 || (isAsBefore && rebuildKind(original) === "script");
 }
 
 function isOther(base: Sha256 | undefined, { sandbox }: Attempt): boolean {

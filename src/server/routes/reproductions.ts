@@ -4,8 +4,9 @@ import { attestRebuild, readInputs } from "../../builds/attestations/attest.ts";
 import { buildinfoOf, oldSums } from "../../builds/attestations/buildinfo-of.ts";
 import type { Sha256 as Sha256Type } from "../../lib/sha256.ts";
 import { attestationsOfBuild } from "../../trust/records.ts";
-import { keepReproduction, reproductionsOf } from "../../trust/reproductions.ts";
+import { keepReproduction, reproductionsOf, summaryOf } from "../../trust/reproductions.ts";
 import { existingBuild } from "../builds/find.ts";
+import { buildPath } from "../builds/paths.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
 import { Sha256 } from "./schemas.ts";
@@ -29,7 +30,7 @@ const Report = t.Object({
 });
 const OfBuild = t.Object({ job: t.String(), build: t.String() });
 
-export function reproductionRoutes({ db, now, builds }: ServerContext) {
+export function reproductionRoutes({ db, now, builds, orchestrator }: ServerContext) {
   return new Elysia({ name: "reproductions", prefix: "/api/v1" })
     .get("/reproductions", ({ query }) => ({ reproductions: reproductionsOf(db, query.build) }), {
       query: t.Object({ build: Uuid }),
@@ -53,7 +54,16 @@ export function reproductionRoutes({ db, now, builds }: ServerContext) {
         const about = { build, files: subjects, inputs: materials, startedAt, finishedAt };
         const attestation =
           verdict === "GOOD" && subjects.length > 0 ? attestRebuild(db, about, now()) : undefined;
-        keepReproduction(db, { build, source, verdict, startedAt, finishedAt, report }, attestation);
+        const kept = { build, source, verdict, startedAt, finishedAt, report };
+        keepReproduction(db, kept, attestation);
+        if (own !== undefined && verdict === "BAD") {
+          const text = `${own.job} on ${own.platform}: built again, it was not the same`;
+          const why = summaryOf(kept)?.slice(0, 200);
+          orchestrator.tell(
+            "build-differs",
+            `${text}${why === undefined ? "" : `, ${why}`} (${buildPath(own)})`,
+          );
+        }
         set.status = 201;
         return { verdict, isSigned: attestation !== undefined };
       },
