@@ -74,7 +74,7 @@ async function explainArchive(
   const [a, b] = sides;
   if (a === undefined || b === undefined) return undefined;
   const findings = [
-    ...compareFacts("the packing", a.about, b.about),
+    ...compareFacts(a.about, b.about).map((fact) => `the packing: ${fact}`),
     ...compareNames(a.members, b.members),
     ...compareAbout(a.members, b.members),
   ];
@@ -103,17 +103,29 @@ function compareNames(a: readonly Member[], b: readonly Member[]): string[] {
   return left.some((name, i) => name !== right[i]) ? ["the members are in another order"] : [];
 }
 
+/** What many members have in common is said once. */
 function compareAbout(a: readonly Member[], b: readonly Member[]): string[] {
   const others = byName(b);
-  return [...byName(a)]
-    .flatMap(([name, { about }]) => compareFacts(`member ${name}`, about, others.get(name)?.about ?? about))
+  const names = new Map<string, string[]>();
+  for (const [name, { about }] of byName(a)) {
+    for (const fact of compareFacts(about, others.get(name)?.about ?? about)) {
+      names.set(fact, [...(names.get(fact) ?? []), name]);
+    }
+  }
+  return [...names]
+    .map(([fact, members]) => {
+      const [first, ...more] = members;
+      return more.length === 0
+        ? `member ${first}: ${fact}`
+        : `member ${first} and ${more.length} more: ${fact}`;
+    })
     .slice(0, MEMBERS_SHOWN);
 }
 
-function compareFacts(what: string, was: MemberFacts, is: MemberFacts): string[] {
+function compareFacts(was: MemberFacts, is: MemberFacts): string[] {
   return Object.keys(was)
     .filter((key) => was[key] !== is[key])
-    .map((key) => `${what}: its ${key} ${was[key]} is ${is[key]} now`);
+    .map((key) => `its ${key} ${was[key]} is ${is[key]} now`);
 }
 
 /** The explanation as lines for a terminal, the innermost furthest to the right. */

@@ -109,6 +109,10 @@ describe("the explanation", () => {
     expect(times.findings).toEqual([
       "member a: its mtime 1970-01-01T00:00:00.000Z is 1970-01-02T00:00:00.000Z now",
     ]);
+    const many = async (mtime: number) => source(await tar({ a: "1", b: "2", c: "3" }, mtime));
+    expect((await explainDifference("x.tar", await many(0), await many(86_400_000))).findings).toEqual([
+      "member a and 2 more: its mtime 1970-01-01T00:00:00.000Z is 1970-01-02T00:00:00.000Z now",
+    ]);
     const order = await explainDifference(
       "x.tar",
       source(await tar({ a: "1", b: "2" })),
