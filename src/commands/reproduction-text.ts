@@ -6,6 +6,8 @@ import { visible } from "../lib/errors.ts";
 
 const STATES = { same: "same   ", differs: "DIFFERS", missing: "MISSING", new: "NEW    " } as const;
 const PACKAGES = 20;
+/** Of those that are the same; all others are listed. */
+const SAME = 20;
 
 /** The verdict is its last line. `isQuiet`: nobody has seen the job's console. */
 export function reproductionText(report: ReproductionReport, isQuiet: boolean): string {
@@ -13,7 +15,7 @@ export function reproductionText(report: ReproductionReport, isQuiet: boolean): 
   const unexplained = files.filter(({ state }) => state === "differs").length - explanations.length;
   const lines = [
     ...(isQuiet ? lastLines.map((line) => `  | ${line}`) : []),
-    ...files.map((file) => `  ${STATES[file.state]}  ${file.path}`),
+    ...fileLines(files),
     ...explanations.flatMap((one) => ["", ...formatExplanation(one)]),
     ...(unexplained > 0 && explanations.length > 0
       ? ["", `${unexplained} more that differ are not explained`]
@@ -27,6 +29,15 @@ export function reproductionText(report: ReproductionReport, isQuiet: boolean): 
     `${verdict}: ${summary}`,
   ];
   return visible(`${lines.join("\n")}\n`);
+}
+
+function fileLines(files: ReproductionReport["files"]): string[] {
+  const isSame = ({ state }: (typeof files)[number]) => state === "same";
+  const unsaid = new Set(files.filter(isSame).slice(SAME));
+  return [
+    ...files.filter((file) => !unsaid.has(file)).map(({ state, path }) => `  ${STATES[state]}  ${path}`),
+    ...(unsaid.size === 0 ? [] : [`  and ${unsaid.size} more that are the same`]),
+  ];
 }
 
 const OTHER_BASE = "the root file system has other packages than the one that the original ran in";

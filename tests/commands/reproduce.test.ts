@@ -133,6 +133,16 @@ describe("robur reproduce of a file", () => {
     expect((await as(4)).stdout).toContain("FAIL: it could not be built again: exited 3");
   });
 
+  test("with more files than a process may have open is compared as a whole", async () => {
+    const script = "#!/bin/sh\nmkdir bin; i=0; while [ $i -lt 1500 ]; do i=$((i+1)); echo $i >bin/$i; done\n";
+    const files = Array.from({ length: 1500 }, (_, i) => [`bin/${i + 1}`, `${i + 1}\n`] as const);
+    const path = await fileOf(await record(script, Object.fromEntries(files)));
+    const { stdout } = await reproduce([path, ...alone], {
+      under: ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh"],
+    });
+    expect(stdout).toContain("GOOD: all 1500 files are the same");
+  });
+
   test("finds the variation that the result depends on", async () => {
     const path = await fileOf(await record(PLACED, { "bin/out": "usual\n" }));
     const plain = await reproduce([path, ...alone]);

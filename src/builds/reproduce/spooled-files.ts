@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { sha256Text } from "../../lib/sha256.ts";
+import type { ImageSource } from "../../image/source.ts";
 import { type OpenImage, openImage } from "../../tender/image-file.ts";
 import type { OutputFile } from "./outputs.ts";
 
@@ -17,7 +18,7 @@ export class SpooledFiles implements Disposable {
     this.#directory = directory;
   }
 
-  /** Writes a file and opens it for reading. Throws what the bytes throw, and the file system's errors. */
+  /** Writes a file. Throws what the bytes throw, and the file system's errors. */
   async add(path: string, bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<OutputFile> {
     const place = join(this.#directory, String(this.#count++));
     const hash = new Bun.CryptoHasher("sha256");
@@ -33,9 +34,22 @@ export class SpooledFiles implements Disposable {
     } finally {
       await writer.end();
     }
-    const file = openImage(place);
-    this.#open.push(file);
-    return { path, size, sha256: sha256Text(new Uint8Array(hash.digest())), source: file.source, place };
+    return {
+      ...{ path, size, place, sha256: sha256Text(new Uint8Array(hash.digest())) },
+      source: this.#sourceOf(place, size),
+    };
+  }
+
+  /** A build may have more files than a process may have open: only those that are read are opened. */
+  #sourceOf(place: string, size: number): ImageSource {
+    let file: OpenImage | undefined;
+    return {
+      size,
+      read: (offset, length) => {
+        if (file === undefined) this.#open.push((file = openImage(place)));
+        return file.source.read(offset, length);
+      },
+    };
   }
 
   [Symbol.dispose](): void {
