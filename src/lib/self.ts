@@ -1,4 +1,5 @@
-/** How to start this very program again. */
+/** How to start this very program again, and where its file is. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 /**
@@ -9,4 +10,13 @@ export function selfCommand(): string[] {
   return Bun.isStandaloneExecutable
     ? ["/proc/self/exe"]
     : [process.execPath, join(import.meta.dir, "../main.ts")];
+}
+
+/**
+ * A path by which the compiled executable is found: its own, also when an upgrade has put another file there, which the
+ * kernel says of the path's end. Where there is none any more, the kernel's link to it.
+ */
+export function executablePath(): string {
+  const path = process.execPath.replace(/ \(deleted\)$/, "");
+  return existsSync(path) ? path : "/proc/self/exe";
 }

@@ -2,7 +2,7 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { selfCommand } from "../../lib/self.ts";
+import { executablePath, selfCommand } from "../../lib/self.ts";
 import { detachMount } from "../../linux/mounts.ts";
 import { identify } from "../../linux/processes.ts";
 import type { KeptShell, Sandbox, SandboxWish, Sandboxes } from "./api.ts";
@@ -45,7 +45,7 @@ export function openSandboxes(options: SandboxOptions): Sandboxes {
 }
 
 const executableOf = ({ executable }: Pick<SandboxOptions, "executable">) =>
-  executable ?? (Bun.isStandaloneExecutable ? process.execPath : undefined);
+  executable ?? (Bun.isStandaloneExecutable ? executablePath() : undefined);
 
 /** Finds out at once what is missing. */
 function checkHost(): Identities {
@@ -158,7 +158,7 @@ async function fillDisk(
  */
 function launcherCommand(paths: SandboxPaths, { isRoot }: Identities): string[] {
   const self = selfCommand();
-  const link = isRoot ? `/proc/${process.pid}/exe` : process.execPath;
+  const link = isRoot ? `/proc/${process.pid}/exe` : executablePath();
   const own = self[0] === "/proc/self/exe" ? [link] : self;
   return [...own, "__sandbox", paths.home];
 }

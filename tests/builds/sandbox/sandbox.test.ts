@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
+  closeSync,
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -15,9 +19,10 @@ import { SandboxError } from "../../../src/builds/sandbox/sandbox-error.ts";
 import { openSandboxes } from "../../../src/builds/sandbox/sandboxes.ts";
 import { GROUP_FAMILY } from "../../../src/builds/sandbox/layout.ts";
 import { groupFamily, groupNamed } from "../../../src/linux/control-groups.ts";
+import { writeRecord } from "../../../src/protocols/builder/record-writer.ts";
 import { type Platform, parsePlatform } from "../../../src/store/api.ts";
 import { lacks, needsCommands, needsRoot } from "../../needs.ts";
-import { roburExecutable, temporaryDirectory, until } from "../../robur.ts";
+import { environment, roburExecutable, temporaryDirectory, until } from "../../robur.ts";
 
 const dataDirectory = temporaryDirectory();
 const platform = parsePlatform("small") as Platform;
@@ -367,6 +372,33 @@ describe.skipIf(skip)("a sandbox", () => {
     const { output } = await execute(sandbox);
     expect(output).toContain("Build a recorded build again, and compare");
     expect(output).toEndWith("owner 0\n".repeat(3));
+  });
+
+  test("is made also by a robur whose file is gone, as an upgrade leaves one that runs", async () => {
+    const written = writeRecord(
+      {
+        ...{ name: "gone", script: new TextEncoder().encode("mkdir bin; orb --help >bin/help\n"), platform },
+        ...{ uuid: crypto.randomUUID(), startedAt: 0, finishedAt: 1, result: { kind: "exited", code: 0 } },
+      },
+      [],
+      [{ path: "bin/help", size: 0, bytes: async function* () {} }],
+    );
+    const parts: Uint8Array[] = [];
+    for await (const part of written.stream()) parts.push(part);
+    const directory = temporaryDirectory();
+    const [record, copy] = [join(directory, "full"), join(directory, "robur")];
+    writeFileSync(record, Buffer.concat(parts));
+    copyFileSync(await roburExecutable(), copy);
+    const fd = openSync(copy, "r");
+    rmSync(copy);
+    const args = ["reproduce", record, "--no-report", "--data-dir", dataDirectory];
+    const child = Bun.spawn([`/proc/${process.pid}/fd/${fd}`, ...args], {
+      ...{ env: environment(), stdin: "ignore", stdout: "pipe", stderr: "pipe" },
+    });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    closeSync(fd);
+    expect(stderr).not.toContain("fault in robur");
+    expect(stdout).toContain("BAD: bin/help differs");
   });
 
   test("takes no file with a directory in its name", async () => {
