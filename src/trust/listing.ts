@@ -24,8 +24,16 @@ interface Row {
 /** More than anybody reads; each takes a few checks of signatures. */
 const SHOWN = 50;
 
-/** Statements about a build, and others' about its main binary; the newest first. */
-export function statementsAboutBuild(db: Database, build: string, main: Sha256 | undefined): StatementView[] {
+/**
+ * Statements about a build, and others' about its main binary; the newest first. For strangers the trusted keys have
+ * their ids instead of their names: whom somebody trusts is not everybody's business.
+ */
+export function statementsAboutBuild(
+  db: Database,
+  build: string,
+  main: Sha256 | undefined,
+  isForStranger = false,
+): StatementView[] {
   const rows = db
     .query<Row, [string, Uint8Array, number]>(
       `SELECT kind, source, envelope, created_at FROM attestation WHERE id IN (
@@ -36,7 +44,7 @@ export function statementsAboutBuild(db: Database, build: string, main: Sha256 |
     )
     .all(build, main === undefined ? new Uint8Array(32) : sha256Bytes(main), SHOWN);
   if (rows.length === 0) return [];
-  const known = knownKeys(db);
+  const known = isForStranger ? withoutNames(db) : knownKeys(db);
   const keys = [...known.values()].map(({ key }) => key);
   return rows.map(({ kind, source, envelope, created_at: createdAt }) => ({
     ...{ kind, source: source ?? undefined, createdAt },
@@ -44,8 +52,23 @@ export function statementsAboutBuild(db: Database, build: string, main: Sha256 |
   }));
 }
 
+interface KnownKey {
+  readonly name: string;
+  readonly key: PublicKey;
+}
+
+function withoutNames(db: Database): Map<KeyId, KnownKey> {
+  const own = new Set(ownPublicKeys(db).map(({ id }) => id));
+  return new Map(
+    [...knownKeys(db)].map(([id, { key }]) => [
+      id,
+      { name: own.has(id) ? "this server" : `key ${id.slice(0, 12)}`, key },
+    ]),
+  );
+}
+
 /** The server's own and those that it trusts, each once, by id. */
-export function knownKeys(db: Database): Map<KeyId, { readonly name: string; readonly key: PublicKey }> {
+export function knownKeys(db: Database): Map<KeyId, KnownKey> {
   return new Map([
     ...ownPublicKeys(db).map((key) => [key.id, { name: "this server", key }] as const),
     ...trustedKeys(db).map(({ name, key }) => [key.id, { name, key }] as const),

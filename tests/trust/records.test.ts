@@ -123,6 +123,8 @@ describe("statements", () => {
       [["alice"], "https://alice.example", 4],
       [["this server"], undefined, 3],
     ]);
+    const forStrangers = statementsAboutBuild(db, BUILD, FILE, true).map(({ signers }) => signers[0]?.name);
+    expect(forStrangers).toEqual([undefined, `key ${alice.public.id.slice(0, 12)}`, "this server"]);
     expect(statementsAboutBuild(db, BUILD, undefined)).toHaveLength(2);
     expect(statementsAboutBuild(db, crypto.randomUUID(), sha256Of("other"))).toEqual([]);
   });

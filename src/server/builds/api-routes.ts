@@ -150,7 +150,12 @@ export function buildApiRoutes(context: ServerContext) {
             const { verdict, startedAt, finishedAt, source } = one;
             return { verdict, startedAt, finishedAt, source, summary: summaryOf(one) };
           }),
-          statements: statementsAboutBuild(context.db, build.id, build.main?.sha256),
+          statements: statementsAboutBuild(
+            context.db,
+            build.id,
+            build.main?.sha256,
+            visitOf(request).principal.kind === "anonymous",
+          ),
         };
       },
       {

@@ -53,6 +53,7 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
   const { builds, contents } = context;
   const visit = visitOf(request);
   const mayAdminister = visit.principal.scopes.has("admin");
+  const isStranger = visit.principal.kind === "anonymous";
   const neighbours = builds.neighbours(build);
   const before = neighbours.previous === undefined ? undefined : builds.build(neighbours.previous.id);
   const script =
@@ -68,7 +69,7 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
       reproductions={builds.reproductions(build)}
       rebuilds={reproductionsOf(context.db, build.id, REBUILDS)}
       counts={rebuildCounts(context.db, build.id)}
-      statements={statementsAboutBuild(context.db, build.id, build.main?.sha256)}
+      statements={statementsAboutBuild(context.db, build.id, build.main?.sha256, isStranger)}
       origin={originOf(request)}
       ownKey={formatPublicKey(ownKey(context.db, context.now()).public)}
       tail={await consoleTail(contents, build.console, TAIL_LINES)}
