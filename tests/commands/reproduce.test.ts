@@ -401,6 +401,10 @@ describe("statements of another server", () => {
     expect((await run(two, here)).code).toBe(1);
     expect((await reproduce(["hello"], here)).code).toBe(0);
     expect((await run(two, here)).code).toBe(0);
+    // Another server is asked beside the own one, not instead of it; what both have is one statement.
+    const both = await run([...two, "--from", other.address], here);
+    expect(both.stdout.match(/built again by/g)).toHaveLength(2);
+    expect(both.code).toBe(0);
     const key = (await run(["trust", "key"], here)).stdout.trim();
     expect((await run(["trust", "add", "myself", key], here)).code).toBe(0);
     const three = await run(["verify", sha256, "--require", "3"], here);
