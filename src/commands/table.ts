@@ -27,7 +27,7 @@ export function formatTable<Row>(columns: readonly Column<Row>[], rows: readonly
 
 /** Text that other people wrote, safe to show. */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, "?");
+  return text.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, "?");
 }
 
 /** A time as the user's clock shows it: 2026-01-31 09:05. */

@@ -46,12 +46,12 @@ export function errorLine(error: unknown): string {
 
 /**
  * Text with its control characters spelled out, line ends excepted: names from images and files are other
- * people's bytes, and must not move the cursor or colour the rest of a terminal.
+ * people's bytes, and must not move the cursor or colour the rest of a terminal, nor turn the order of letters round.
  */
 export function visible(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\0-\x09\x0b-\x1f\x7f-\x9f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
+  return text.replace(/(?!\n)[\p{Cc}\p{Bidi_Control}]/gu, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, "0")}` : `\\u${code.padStart(4, "0")}`;
   });
 }
 

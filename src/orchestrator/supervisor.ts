@@ -12,7 +12,7 @@ import { TenderError, type TenderErrorCode } from "../tender/tender-error.ts";
 import { ImageError } from "../image/image-error.ts";
 import type { EventKind, Exit, UnikernelId, UnikernelName } from "./api.ts";
 import type { Attachments, Prepared } from "./attachments.ts";
-import { printable } from "./console/line.ts";
+import { printable } from "../lib/printable.ts";
 import type { ConsoleStore } from "./console/store.ts";
 import type { EventLog } from "./events.ts";
 import type { ImageStore } from "./images.ts";

@@ -1,6 +1,6 @@
 // Errors as they are printed.
 import { describe, expect, test } from "bun:test";
-import { RoburError, UsageError, errorLine, formatError } from "../../src/lib/errors.ts";
+import { RoburError, UsageError, errorLine, formatError, visible } from "../../src/lib/errors.ts";
 
 describe("an error that people read", () => {
   const cause = new TypeError("below");
@@ -20,6 +20,12 @@ describe("an error that people read", () => {
   test("on one line it has what and why", () => {
     expect(errorLine(error)).toBe("it happened: a\nb");
     expect(errorLine(new RoburError("x", "alone", { hint: "not said" }))).toBe("alone");
+  });
+
+  test("other people's bytes in it are spelled out: what moves the cursor, and what turns text round", () => {
+    expect(visible("a\x1b[2J\tb\nc\x9b")).toBe("a\\x1b[2J\\x09b\nc\\x9b");
+    expect(visible("\u202egnp.exe \u2066x")).toBe("\\u202egnp.exe \\u2066x");
+    expect(visible("שלום ä 💣")).toBe("שלום ä 💣");
   });
 
   test("a usage error is one of them", () => {

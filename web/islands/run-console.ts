@@ -1,5 +1,5 @@
 /** The console of a run: adds lines as they come, and ends with it. */
-import { printable } from "../../src/orchestrator/console/line.ts";
+import { printable } from "../../src/lib/printable.ts";
 import { ansiRuns } from "../components/ansi.ts";
 import { openLive } from "./live.ts";
 import { refreshSoon } from "./refresh.ts";
@@ -73,9 +73,11 @@ function lineElement({ index, seconds, text }: RunLineJson): HTMLElement {
   number.textContent = String(index + 1);
   line.append(number, withText("span", "stamp", `${seconds.toFixed(3)}s`));
   const safe = printable(new TextEncoder().encode(text), true).slice(0, LONGEST);
+  const words = withText("span", "text", "");
   for (const run of ansiRuns(safe)) {
-    line.append(run.classes === "" ? run.text : withText("span", run.classes, run.text));
+    words.append(run.classes === "" ? run.text : withText("span", run.classes, run.text));
   }
+  line.append(words);
   return line;
 }
 

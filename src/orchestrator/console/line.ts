@@ -8,7 +8,7 @@ declare const brand: unique symbol;
  */
 export type ConsoleCursor = number & { readonly [brand]: "ConsoleCursor" };
 
-/** One line. The bytes are the guest's own, whatever they are: see `printable` before they meet a terminal. */
+/** One line. The bytes are the guest's own, whatever they are: lib/printable.ts before they meet a terminal. */
 export interface ConsoleLine {
   /** Where the next line begins: what to give as `after` to go on behind this one. */
   readonly cursor: ConsoleCursor;
@@ -47,23 +47,4 @@ export interface ConsolePage {
 /** The cursor in a text such as Last-Event-ID; undefined for anything else. */
 export function parseCursor(text: string): ConsoleCursor | undefined {
   return /^\d{1,15}$/.test(text) ? (Number(text) as ConsoleCursor) : undefined;
-}
-
-/**
- * A line as text that is safe to show: UTF-8 with replacement characters, control characters but tabs written as
- * `\x1b`. `keepColours` lets the escape sequences for colours through, and no others.
- */
-export function printable(bytes: Uint8Array, keepColours = false): string {
-  const text = new TextDecoder().decode(bytes).replace(/\r$/, "");
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/\x1b\[[\d;]{0,32}m|[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, (match) =>
-    match.length > 1 && keepColours ? match : escapeControls(match),
-  );
-}
-
-function escapeControls(text: string): string {
-  return Array.from(text, (c) => {
-    const code = c.charCodeAt(0);
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) ? `\\x${code.toString(16).padStart(2, "0")}` : c;
-  }).join("");
 }

@@ -1,7 +1,7 @@
 /** Lines of a stored console, for pages. */
 import type { Content } from "../../store/api.ts";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
-import { printable } from "../../orchestrator/console/line.ts";
+import { printable } from "../../lib/printable.ts";
 import type { ServerContext } from "../context.ts";
 
 type Contents = ServerContext["contents"];

@@ -1,6 +1,6 @@
 /** Console lines for programs and browsers. */
 import type { ConsoleItem, ConsoleLine, Started } from "../../orchestrator/api.ts";
-import { printable } from "../../orchestrator/console/line.ts";
+import { printable } from "../../lib/printable.ts";
 
 export interface LineJson {
   /** What to give as `after` to go on behind this line. */

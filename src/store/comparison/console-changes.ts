@@ -1,4 +1,5 @@
-/** Where two builds' consoles part. Lines are `1.500s:text`; times are no difference. */
+/** Where two builds' consoles part. Lines are `1.500s:text`; times and colours are no difference. */
+import { uncoloured } from "../../lib/printable.ts";
 
 /** A console, or its beginning and its end where it is long. */
 export interface ConsoleText {
@@ -42,8 +43,8 @@ function firstDifference(left: string, right: string, isCut: boolean): ConsoleCh
     const rightLine = lineAt(right, r);
     // Where one of them was cut off nothing is known.
     if (isCut && (leftLine === undefined || rightLine === undefined)) return undefined;
-    if (leftLine?.text !== rightLine?.text)
-      return { line, left: shortened(leftLine?.text), right: shortened(rightLine?.text) };
+    if (leftLine?.text !== rightLine?.text && plain(leftLine?.text) !== plain(rightLine?.text))
+      return { line, left: shown(leftLine?.text), right: shown(rightLine?.text) };
     l = leftLine?.next ?? left.length;
     r = rightLine?.next ?? right.length;
   }
@@ -59,11 +60,17 @@ function lineAt(text: string, at: number): { readonly text: string; readonly nex
 
 const withoutTime = (line: string) => line.replace(/^[0-9]+\.[0-9]+s:/, "");
 
-const shortened = (line: string | undefined) =>
-  line === undefined || line.length <= LINE_LENGTH ? line : `${line.slice(0, LINE_LENGTH)}…`;
+const plain = (line: string | undefined) => (line === undefined ? undefined : uncoloured(line));
+
+/** As it is read: without colours, other control characters spelled out, and cut. */
+function shown(line: string | undefined): string | undefined {
+  if (line === undefined) return undefined;
+  const text = uncoloured(line.slice(0, 4 * LINE_LENGTH));
+  return text.length <= LINE_LENGTH ? text : `${text.slice(0, LINE_LENGTH)}…`;
+}
 
 function tailOf(end: string): string[] {
   const lines = end.split("\n");
   if (lines.at(-1) === "") lines.pop();
-  return lines.slice(-TAIL_LINES).map((line) => shortened(withoutTime(line)) ?? "");
+  return lines.slice(-TAIL_LINES).map((line) => shown(withoutTime(line)) ?? "");
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { parseCursor, printable } from "../../../src/orchestrator/console/line.ts";
+import { parseCursor } from "../../../src/orchestrator/console/line.ts";
 import { LONGEST_LINE, cutLines, firstWhole, lastLines } from "../../../src/orchestrator/console/read.ts";
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -72,14 +72,6 @@ test("a line that is too long comes in pieces", () => {
 test("the first whole line begins behind the first newline", () => {
   expect(firstWhole(encode("rest\nline\n"))).toBe(5);
   expect(firstWhole(encode("rest"))).toBe(4);
-});
-
-test("what is shown can't steer a terminal", () => {
-  expect(printable(encode("a\x1b[2Jb\tc\x07\r"))).toBe("a\\x1b[2Jb\tc\\x07");
-  expect(printable(encode("\x1b[31mred\x1b[0m\x1b]0;title\x07"), true)).toBe(
-    "\x1b[31mred\x1b[0m\\x1b]0;title\\x07",
-  );
-  expect(printable(new Uint8Array([0xff, 0x41, 0xc2, 0x9b]))).toBe("\ufffdA\\x9b");
 });
 
 test("a cursor is a number of bytes and nothing else", () => {
