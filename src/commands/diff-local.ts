@@ -1,6 +1,6 @@
 /** Builds that are files of this machine: what orb wrote into a directory, or the record of a build that builder keeps. */
 import { closeSync, existsSync, openSync, readSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { RoburError } from "../lib/errors.ts";
 import type { Sha256 } from "../lib/sha256.ts";
 import { sha256Of } from "../lib/sha256-of.ts";
@@ -17,15 +17,21 @@ import { decode } from "../protocols/der/der.ts";
 import type { Solo5Notes } from "../store/api.ts";
 import { type ComparedFile, isInputFile } from "../store/comparison/artifact-changes.ts";
 import type { Comparable, ComparedBuild, Input } from "../store/comparison/comparison.ts";
+import type { NamedBinary } from "../store/comparison/elf-sections.ts";
 import type { ConsoleText } from "../store/comparison/console-changes.ts";
 import { readEnvironment, readSystemPackages } from "../store/comparison/keyed-lines.ts";
 import { CONSOLE_LIMIT, CONSOLE_TAIL, INPUT_LIMIT } from "../store/comparison/load-comparable.ts";
 
+interface HashedBinary extends NamedBinary {
+  readonly sha256: Sha256;
+}
+
 /** A build read from the disk. */
 export interface LocalBuild {
   readonly comparable: Comparable;
-  /** The main binary, to be looked into. */
-  readonly main: ImageSource | undefined;
+  /** The main binary, and the unstripped one beside it, to be looked into. */
+  readonly main: HashedBinary | undefined;
+  readonly debug: HashedBinary | undefined;
 }
 
 /** The files are there, but they are no build. */
@@ -70,7 +76,8 @@ async function readPath(path: string): Promise<LocalBuild> {
 interface ReadFile extends ComparedFile {
   /** Of the input files. */
   readonly text?: string | undefined;
-  readonly main?: ImageSource;
+  /** Of main binaries, and of unstripped ones. */
+  readonly source?: ImageSource;
 }
 
 function readDirectory(directory: string): LocalBuild {
@@ -85,7 +92,7 @@ function readDirectory(directory: string): LocalBuild {
     const full = join(directory, path);
     const { sha256, size } = hashFile(full);
     if (isInputFile(path) && size <= INPUT_LIMIT) return { path, sha256, size, text: textOf(full, size) };
-    return { path, sha256, size, ...(isMain(path) ? { main: fileSource(full, size) } : {}) };
+    return { path, sha256, size, ...(isBinary(path) ? { source: fileSource(full, size) } : {}) };
   });
   return assemble({ name: directory }, files, { state: "missing" });
 }
@@ -148,7 +155,7 @@ async function readRecordPart(part: {
   readonly bytes: () => AsyncIterable<Uint8Array>;
 }): Promise<ReadFile> {
   const { path, size } = part;
-  const isKept = isInputFile(path) ? size <= INPUT_LIMIT : isMain(path) && size <= LARGEST_MAIN;
+  const isKept = isInputFile(path) ? size <= INPUT_LIMIT : isBinary(path) && size <= LARGEST_MAIN;
   const hash = new Bun.CryptoHasher("sha256");
   const pieces: Uint8Array[] = [];
   for await (const piece of part.bytes()) {
@@ -160,10 +167,11 @@ async function readRecordPart(part: {
   const bytes = new Uint8Array(Buffer.concat(pieces));
   return isInputFile(path)
     ? { path, sha256, size, text: new TextDecoder().decode(bytes) }
-    : { path, sha256, size, main: bytesSource(bytes) };
+    : { path, sha256, size, source: bytesSource(bytes) };
 }
 
 const isMain = (path: string) => path.startsWith("bin/");
+const isBinary = (path: string) => isMain(path) || path.endsWith(".debug");
 
 function assemble(known: ComparedBuild, files: readonly ReadFile[], console: Input<ConsoleText>): LocalBuild {
   const programs = files.filter(({ path }) => isMain(path));
@@ -189,10 +197,17 @@ function assemble(known: ComparedBuild, files: readonly ReadFile[], console: Inp
     switchExport: input("opam-switch", readSwitchExport),
     environment: input("build-environment", readEnvironment),
     systemPackages: input("system-packages", readSystemPackages),
-    solo5: main?.main === undefined ? { state: "missing" } : notesOf(main.main),
+    solo5: main?.source === undefined ? { state: "missing" } : notesOf(main.source),
     console,
   };
-  return { comparable, main: main?.main };
+  const named = (file: ReadFile | undefined): HashedBinary | undefined =>
+    file?.source === undefined ? undefined : { path: file.path, sha256: file.sha256, source: file.source };
+  const debug = main === undefined ? undefined : `${basename(main.path)}.debug`;
+  return {
+    comparable,
+    main: named(main),
+    debug: named(files.find(({ path }) => basename(path) === debug)),
+  };
 }
 
 function notesOf(source: ImageSource): Input<Solo5Notes> {

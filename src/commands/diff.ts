@@ -1,10 +1,7 @@
 /** `robur diff`: what is different between two builds, kept by the server or in files here. */
 import { isatty } from "node:tty";
 import { RoburError, UsageError, formatError } from "../lib/errors.ts";
-import { sha256Of } from "../lib/sha256-of.ts";
-import { type ImageSource, bytesSource } from "../image/source.ts";
 import { print, printError } from "../linux/libc.ts";
-import type { Build } from "../store/api.ts";
 import { type Comparison, compareBuilds } from "../store/comparison/comparison.ts";
 import { withBinaries } from "../store/comparison/elf-sections.ts";
 import { renderMarkdown, renderText } from "../store/comparison/render.ts";
@@ -12,7 +9,7 @@ import { isSame } from "../store/comparison/sections.ts";
 import { resolveBuild } from "./client/builds.ts";
 import { connect } from "./client/connect.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
-import { LocalBuildError, isLocal, readLocal } from "./diff-local.ts";
+import { isLocal, readLocal } from "./diff-local.ts";
 
 const FORMATS = ["text", "json", "markdown"] as const;
 
@@ -33,8 +30,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option("quiet", { alias: "q", type: "boolean", default: false, describe: "only the exit status" })
     .option("binary", {
       type: "boolean",
-      default: false,
-      describe: "look into main binaries that the server has: sections, sizes, texts; files here are always",
+      default: true,
+      describe:
+        "look into the binaries too: sections, libraries, functions, texts; --no-binary leaves it out",
     })
     .option("platform", {
       type: "string",
@@ -53,7 +51,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     const { left, right } = flags as unknown as { left: string; right: string };
     const comparison =
       isLocal(left) && isLocal(right)
-        ? await compareLocal(left, right)
+        ? await compareLocal(left, right, flags.binary)
         : await compareKept(connect(flags.host), left, right, flags);
     if (!flags.quiet) print(render(comparison, flags.json ? "json" : flags.format));
     process.exitCode = isSame(comparison) ? 0 : 1;
@@ -64,11 +62,14 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function compareLocal(left: string, right: string): Promise<Comparison> {
+async function compareLocal(left: string, right: string, isInside: boolean): Promise<Comparison> {
   const [l, r] = [await readLocal(left), await readLocal(right)];
   const comparison = compareBuilds(l.comparable, r.comparable);
-  if (comparison.isSameOutput !== false || l.main === undefined || r.main === undefined) return comparison;
-  return withBinaries(comparison, l.main, r.main);
+  if (!isInside || comparison.isSameOutput !== false) return comparison;
+  // The unstripped ones say more, where there are two of them that differ.
+  const isUnstripped = l.debug !== undefined && r.debug !== undefined && l.debug.sha256 !== r.debug.sha256;
+  const [a, b] = isUnstripped ? [l.debug, r.debug] : [l.main, r.main];
+  return a === undefined || b === undefined ? comparison : withBinaries(comparison, a, b);
 }
 
 async function compareKept(
@@ -85,23 +86,8 @@ async function compareKept(
   }
   const l = await resolveBuild(client, left, platform);
   const r = await resolveBuild(client, right, platform);
-  const response = await client.request(`/api/v1/compare/${l.build.id}/${r.build.id}`);
-  const comparison = (await response.json()) as Comparison;
-  if (!binary || comparison.isSameOutput !== false) return comparison;
-  return withBinaries(comparison, await mainBinary(client, l.build), await mainBinary(client, r.build));
-}
-
-/** The main binary's bytes, checked against its hash. */
-async function mainBinary(
-  client: ReturnType<typeof connect>,
-  { id, job, main }: Build,
-): Promise<ImageSource> {
-  if (main === undefined) throw new LocalBuildError("not-a-build", `${job}@${id} has no main binary`);
-  const path = main.path.split("/").map(encodeURIComponent).join("/");
-  const response = await client.request(`/job/${encodeURIComponent(job)}/build/${id}/f/${path}`);
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  if (sha256Of(bytes) === main.sha256) return bytesSource(bytes);
-  throw new LocalBuildError("not-a-build", `${job}@${id}: ${main.path} came damaged`, { hint: "ask again" });
+  const response = await client.request(`/api/v1/compare/${l.build.id}/${r.build.id}?binary=${binary}`);
+  return (await response.json()) as Comparison;
 }
 
 function render(comparison: Comparison, format: (typeof FORMATS)[number]): string {

@@ -3,7 +3,8 @@ import { OpamError } from "./opam-error.ts";
 import type { SwitchExport } from "./switch-export.ts";
 import { type OpamValue, elementsOf, fieldOf, withoutOptions } from "./syntax.ts";
 
-const FIELD = "x-opam-monorepo-duniverse-dirs";
+/** The field that lists them. */
+export const DUNIVERSE_FIELD = "x-opam-monorepo-duniverse-dirs";
 
 export interface SourceHash {
   readonly kind: "md5" | "sha256" | "sha512";
@@ -33,7 +34,7 @@ export function readDuniverse(exported: SwitchExport): Duniverse {
   const file = exported.packages.get(root.name);
   if (file === undefined)
     throw new OpamError("bad-field", "opam switch export doesn't contain the main package");
-  const elements = elementsOf(fieldOf(file, FIELD)).map(withoutOptions);
+  const elements = elementsOf(fieldOf(file, DUNIVERSE_FIELD)).map(withoutOptions);
   const isOne = elements[0]?.kind === "string";
   const found = new Map<string, VendoredSource>();
   for (const element of isOne ? [elements] : elements.map(elementsOf)) {
@@ -62,7 +63,7 @@ function readHash(value: OpamValue): SourceHash {
 }
 
 function bad(what: string): never {
-  throw new OpamError("bad-field", `${FIELD}: ${what}`);
+  throw new OpamError("bad-field", `${DUNIVERSE_FIELD}: ${what}`);
 }
 
 /** A directory that both sides have, with other content. Equal parts are not in it. */

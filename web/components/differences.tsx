@@ -1,4 +1,5 @@
 /** The differences between two builds, section by section. What always differs is folded away. */
+import { visible } from "../../src/lib/errors.ts";
 import type { Section, SectionLine } from "../../src/store/comparison/sections.ts";
 
 const SIGNS: Record<SectionLine["kind"], readonly [sign: string, word: string]> = {
@@ -28,7 +29,7 @@ export function DifferenceSections({ sections }: { sections: readonly Section[] 
           <Lines lines={section.lines} />
           {section.blocks.map(({ title, kind, text }, i) => (
             <details key={`${title} ${i}`} class="step" open={section.blocks.length < 6}>
-              <summary>{title}</summary>
+              <summary>{visible(title)}</summary>
               {kind === "diff" ? (
                 <Diff text={text} label={title} />
               ) : (
@@ -81,7 +82,7 @@ export function LineList({ lines }: { lines: readonly SectionLine[] }) {
                 <span class="hidden-text">{word}: </span>
               </span>
             )}
-            <span class={kind === "note" ? "muted" : "mono"}>{text}</span>
+            <span class={kind === "note" ? "muted" : "mono"}>{visible(text)}</span>
           </li>
         );
       })}
@@ -93,11 +94,14 @@ export function LineList({ lines }: { lines: readonly SectionLine[] }) {
 function Diff({ text, label }: { text: string; label: string }) {
   return (
     <pre class="diff" tabindex={0} role="group" aria-label={label}>
-      {text.split("\n").map((line, i) => (
-        <span key={i} class={lookOf(line)}>
-          {line === "" ? " " : line}
-        </span>
-      ))}
+      {text
+        .replace(/\n$/, "")
+        .split("\n")
+        .map((line, i) => (
+          <span key={i} class={lookOf(line)}>
+            {line === "" ? " " : line}
+          </span>
+        ))}
     </pre>
   );
 }

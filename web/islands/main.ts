@@ -10,6 +10,7 @@ const ISLANDS: Readonly<Record<string, () => Promise<{ readonly mount: Island }>
   console: () => import("./console.ts"),
   copy: () => import("./copy.ts"),
   "dependency-graph": () => import("./dependency-graph.ts"),
+  fill: () => import("./fill.ts"),
   refresh: () => import("./refresh.ts"),
   "run-console": () => import("./run-console.ts"),
   setup: () => import("./setup.ts"),

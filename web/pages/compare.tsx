@@ -1,23 +1,33 @@
 /** Two builds side by side: what is different of what came out, and of what went in. */
 import type { Build, BuildSummary, JobName } from "../../src/store/api.ts";
+import { BINARY_ANCHOR } from "../../src/store/comparison/elf-sections.ts";
 import type { Section } from "../../src/store/comparison/sections.ts";
 import { buildPath, comparePath, jobPath } from "../../src/server/builds/paths.ts";
 import { Hash, ResultBadge, SizeDelta } from "../components/builds.tsx";
 import { DifferenceSections } from "../components/differences.tsx";
-import { duration, formatSize, moment } from "../components/format.ts";
+import { duration, formatSize, minute } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
-import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
+
+/** What binaries say of themselves takes a while, so it is fetched when the rest of the page is there. */
+export type Inside =
+  | { readonly state: "offered" }
+  /** `complaint`: why there is nothing to see. */
+  | { readonly state: "shown"; readonly complaint: string | undefined };
 
 interface CompareProps {
   readonly page: PageContext;
   readonly left: Build;
   readonly right: Build;
   readonly sections: readonly Section[];
+  /** Undefined where there is nothing to look into. */
+  readonly inside: Inside | undefined;
   /** Builds of the right one's job to choose from, newest first. */
   readonly others: readonly BuildSummary[];
 }
 
-export function ComparePage({ page, left, right, sections, others }: CompareProps) {
+export function ComparePage({ page, left, right, sections, inside, others }: CompareProps) {
+  const isInside = ({ anchor }: Section) => anchor.startsWith(BINARY_ANCHOR);
   const told = sections.filter(({ count }) => count > 0);
   return (
     <Page page={page} title="Comparing builds">
@@ -51,10 +61,54 @@ export function ComparePage({ page, left, right, sections, others }: CompareProp
             </ul>
           )}
         </section>
-        <DifferenceSections sections={sections} />
+        <DifferenceSections sections={sections.filter((section) => !isInside(section))} />
+        {inside !== undefined && (
+          <InsideBinaries
+            path={comparePath(left.id, right.id)}
+            inside={inside}
+            sections={sections.filter(isInside)}
+          />
+        )}
         <Choose left={left} right={right} others={others} />
       </div>
     </Page>
+  );
+}
+
+interface InsideProps {
+  readonly path: string;
+  readonly inside: Inside;
+  readonly sections: readonly Section[];
+}
+
+function InsideBinaries({ path, inside, sections }: InsideProps) {
+  const address = `${path}?binary`;
+  if (inside.state === "offered") {
+    return (
+      <div id="inside" data-island="fill" data-source={address}>
+        <section class="card" aria-labelledby="inside-title">
+          <h2 id="inside-title">Inside the binaries</h2>
+          <p>
+            <a href={`${address}#inside`}>Sections, libraries, functions and texts that differ</a>
+          </p>
+        </section>
+      </div>
+    );
+  }
+  return (
+    <div id="inside" class="stack">
+      <DifferenceSections sections={sections} />
+      {sections.length === 0 && (
+        <section class="card" aria-labelledby="inside-title">
+          <h2 id="inside-title">Inside the binaries</h2>
+          <p class="muted">
+            {inside.complaint === undefined
+              ? "Headers and padding differ, and nothing else."
+              : `There is nothing to see: ${inside.complaint}.`}
+          </p>
+        </section>
+      )}
+    </div>
   );
 }
 
@@ -99,7 +153,7 @@ function Side({
       </p>
       <h2 class="break">
         <a href={buildPath(build)}>
-          {job}, {moment(startedAt).slice(0, 16)}
+          {job}, <Minute at={startedAt} />
         </a>
       </h2>
       <dl class="facts">
@@ -148,7 +202,7 @@ function ChooseForm({ left, right, others }: FormProps) {
       <select id={name} name={name}>
         {list(chosen).map((build) => (
           <option key={build.id} value={build.id} selected={build.id === chosen?.id}>
-            {`${moment(build.startedAt).slice(0, 16)} ${build.job} on ${build.platform}, ${
+            {`${minute(build.startedAt)} ${build.job} on ${build.platform}, ${
               build.main === undefined ? "failed" : formatSize(build.main.size)
             }`}
           </option>
@@ -169,6 +223,13 @@ function ChooseForm({ left, right, others }: FormProps) {
       </div>
     </form>
   );
+}
+
+/** What the newest build is most likely compared with: the other output before it on its platform. */
+function beforeNewest([newest, ...older]: readonly BuildSummary[]): BuildSummary | undefined {
+  const isOther = ({ platform, main }: BuildSummary) =>
+    platform === newest?.platform && main !== undefined && main.sha256 !== newest.main?.sha256;
+  return older.find(isOther) ?? older[0];
 }
 
 interface ChooseProps {
@@ -214,7 +275,7 @@ export function ChoosePage({ page, jobs, job, builds }: ChooseProps) {
             {builds.length < 2 ? (
               <p class="muted">{job} has no two builds.</p>
             ) : (
-              <ChooseForm left={builds[1]} right={builds[0]} others={builds} />
+              <ChooseForm left={beforeNewest(builds)} right={builds[0]} others={builds} />
             )}
           </section>
         )}

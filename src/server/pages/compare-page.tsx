@@ -1,12 +1,14 @@
 /** Two builds compared, as a page and in the original's JSON; and the choice of the two. */
-import { ChoosePage, ComparePage } from "../../../web/pages/compare.tsx";
+import { ChoosePage, ComparePage, type Inside } from "../../../web/pages/compare.tsx";
 import { type Build, parseBuildId, parseJobName } from "../../store/api.ts";
-import { compareBuilds } from "../../store/comparison/comparison.ts";
+import { type Comparison, compareBuilds } from "../../store/comparison/comparison.ts";
 import { comparableOf } from "../../store/comparison/load-comparable.ts";
 import { originalJson } from "../../store/comparison/original-json.ts";
 import { type Section, sectionsOf } from "../../store/comparison/sections.ts";
+import { debugArtifact } from "../../store/visualisations/visualisations.ts";
 import { visitOf } from "../access/visit.ts";
 import { buildByPrefix, existingBuild } from "../builds/find.ts";
+import { lookInside } from "../builds/look-inside.ts";
 import { json, redirect, wantsJson } from "../builds/negotiate.ts";
 import { comparePath } from "../builds/paths.ts";
 import type { ServerContext } from "../context.ts";
@@ -37,8 +39,12 @@ export async function comparePage(context: ServerContext, { request, params }: A
   }
   const left = existingBuild(context, params.left);
   const right = existingBuild(context, params.right);
-  const comparison = await compared(context, left, right);
-  if (wantsJson(request)) return json(originalJson(comparison));
+  const outside = await compared(context, left, right);
+  if (wantsJson(request)) return json(originalJson(outside));
+  const isAsked = new URL(request.url).searchParams.has("binary");
+  const { comparison, complaint } = isAsked
+    ? await lookInside(context, outside, left, right)
+    : { comparison: outside, complaint: undefined };
   return html(
     <ComparePage
       page={{
@@ -47,11 +53,30 @@ export async function comparePage(context: ServerContext, { request, params }: A
       }}
       {...{ left, right }}
       sections={sectionsOf(comparison)}
+      inside={insideOf(comparison, { left, right, isAsked, complaint })}
       others={context.builds.buildsOf(right.job, { limit: CHOICES, kind: "all" })}
     />,
     200,
     { vary: "Accept" },
   );
+}
+
+interface Asking {
+  readonly left: Build;
+  readonly right: Build;
+  readonly isAsked: boolean;
+  readonly complaint: string | undefined;
+}
+
+/** Packages of an operating system have nothing inside that is worth the look. */
+function insideOf(
+  { isSameOutput }: Comparison,
+  { left, right, isAsked, complaint }: Asking,
+): Inside | undefined {
+  if (isSameOutput !== false) return undefined;
+  if (isAsked) return { state: "shown", complaint };
+  const isProgram = (build: Build) => build.solo5 !== undefined || debugArtifact(build) !== undefined;
+  return isProgram(left) && isProgram(right) ? { state: "offered" } : undefined;
 }
 
 /** `/compare?left=…&right=…` leads to the two; without them a job and then its builds are chosen. */

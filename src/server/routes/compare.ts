@@ -3,6 +3,7 @@ import { Elysia, t } from "elysia";
 import { comparableOf } from "../../store/comparison/load-comparable.ts";
 import { compareBuilds } from "../../store/comparison/comparison.ts";
 import { buildByPrefix } from "../builds/find.ts";
+import { lookInside } from "../builds/look-inside.ts";
 import type { ServerContext } from "../context.ts";
 
 const OneBuild = t.String({
@@ -14,17 +15,27 @@ export function compareRoutes(context: ServerContext) {
   const { builds, contents } = context;
   return new Elysia({ name: "compare", prefix: "/api/v1" }).get(
     "/compare/:left/:right",
-    async ({ params }) => {
+    async ({ params, query }) => {
       const left = buildByPrefix(context, params.left);
       const right = buildByPrefix(context, params.right);
       const [l, r] = await Promise.all([
         comparableOf(builds, contents, left),
         comparableOf(builds, contents, right),
       ]);
-      return compareBuilds(l, r);
+      const comparison = compareBuilds(l, r);
+      return query.binary === true
+        ? (await lookInside(context, comparison, left, right)).comparison
+        : comparison;
     },
     {
       params: t.Object({ left: OneBuild, right: OneBuild }),
+      query: t.Object({
+        binary: t.Optional(
+          t.Boolean({
+            description: "Look into the binaries as well, where they differ: that takes a while.",
+          }),
+        ),
+      }),
       detail: {
         tags: ["builds"],
         summary: "What is different between two builds",

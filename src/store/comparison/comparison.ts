@@ -75,8 +75,9 @@ export interface Comparison {
   /** Milliseconds. Undefined where it isn't known of both. */
   readonly duration: { readonly left: number; readonly right: number } | undefined;
   readonly console: Part<ConsoleChanges>;
-  /** The main binaries from within, where somebody had them looked into. */
+  /** The binaries from within, where somebody had them looked into, and which files those were. */
   readonly elf?: ElfComparison;
+  readonly elfFiles?: { readonly left: string; readonly right: string };
 }
 
 /** Left is by custom the older one. */

@@ -1,4 +1,5 @@
 /** What changed between two switch exports. */
+import { DUNIVERSE_FIELD } from "../../opam/duniverse.ts";
 import { areEffectivelyEqual } from "../../opam/effectively-equal.ts";
 import { printOpam } from "../../opam/print-opam.ts";
 import type { OpamFile } from "../../opam/syntax.ts";
@@ -58,7 +59,11 @@ export function compareSwitches(left: SwitchExport, right: SwitchExport): OpamCh
 const versionsOf = ({ installed }: SwitchExport) =>
   new Map(installed.map(({ name, version }) => [name, version]));
 
-const printed = (file: OpamFile) => (file.items.length === 0 ? "" : printOpam(file));
+/** Vendored sources are compared on their own; here they would bury what else differs in the file of the root. */
+function printed({ items }: OpamFile): string {
+  const shown = items.filter((item) => item.kind !== "field" || item.name !== DUNIVERSE_FIELD);
+  return shown.length === 0 ? "" : printOpam({ items: shown });
+}
 
 function inOrder<T extends { readonly name: string }>(list: readonly T[]): T[] {
   return list.toSorted((a, b) => comparePackageNames(a.name, b.name));

@@ -114,6 +114,8 @@ function summary(comparison: Comparison, sections: readonly Section[]): string[]
   else if (isSameOutput === false && left.main !== undefined && right.main !== undefined) {
     const size = formatGrowth(right.main.size, right.main.size - left.main.size);
     lines.push(`other output: ${right.main.path}, ${size}`);
+    if (Object.values(comparison.inputs).every((isSameFile) => isSameFile === true))
+      lines.push("the inputs are the same: this is not reproducible");
   } else if (left.main !== undefined || right.main !== undefined) {
     const [side, main] = left.main === undefined ? ["right", right.main] : ["left", left.main];
     lines.push(`only the ${side} one has a main binary: ${main?.path}, ${formatSize(main?.size ?? 0)}`);

@@ -1,6 +1,6 @@
 /**
  * A comparison in the order in which people read it: how the builds ended and what came out first, then what went in,
- * from the packages to the environment. Every form of output is made of these sections.
+ * from the packages to the environment, and what that made of the binary. Every form of output is made of these.
  */
 import { formatSize } from "../../lib/units.ts";
 import type { BuildResult, Sha256 } from "../api.ts";
@@ -17,11 +17,11 @@ export function sectionsOf(comparison: Comparison): Section[] {
     ...resultSections(comparison),
     ...fileSections(comparison),
     ...solo5Sections(comparison),
-    ...elfSections(comparison.elf),
     ...opamSections(comparison),
     ...duniverseSections(comparison),
     ...keyedSections(comparison.environment, "env", "environment variables", isNoise),
     ...keyedSections(comparison.systemPackages, "pkgs", "system packages", () => false),
+    ...elfSections(comparison),
     ...consoleSections(comparison),
   ];
 }

@@ -30,7 +30,7 @@ export interface Visualisations extends AsyncDisposable {
   treemap(build: Build): Promise<PictureOutcome<TreemapPicture>>;
   /** From the switch export. */
   dependencies(build: Build): Promise<PictureOutcome<DependencyPicture>>;
-  /** Of the unstripped binaries where both have one, else of the main binaries. */
+  /** Of the unstripped binaries where both have one and these differ, else of the main binaries. */
   comparison(left: Build, right: Build): Promise<ComparisonOutcome>;
 }
 
@@ -102,7 +102,9 @@ export function openVisualisations(
       ),
     async comparison(left, right) {
       const debug = { left: debugArtifact(left), right: debugArtifact(right) };
-      const both = debug.left !== undefined && debug.right !== undefined;
+      // Where they are the same, what differs is in the others.
+      const both =
+        debug.left !== undefined && debug.right !== undefined && debug.left.sha256 !== debug.right.sha256;
       const missing = "one of the builds has no binary";
       const a = openInput(builds, left, both ? debug.left : left.main, missing, LARGEST.treemap);
       const b = openInput(builds, right, both ? debug.right : right.main, missing, LARGEST.treemap);

@@ -193,6 +193,37 @@ describe("builds", () => {
     expect(text).toContain("first difference in line 2");
   });
 
+  test("don't differ by the colours of their consoles, and show them without", () => {
+    const ended = (code: number) => ({ build: { result: { kind: "exited", code } as const } });
+    const left = { ...ended(0), console: "0.1s:\x1b[32mone\x1b[0m\n0.2s:two\n" };
+    const right = { ...ended(1), console: `0.1s:one\n0.2s:\x1b[31mbad\x1b[0m\x1b]0;x\x07\n` };
+    const { console } = compare(left, right);
+    expect(console).toMatchObject({
+      firstDifference: { line: 2, left: "two", right: "bad\\x1b]0;x\\x07" },
+      leftTail: ["one", "two"],
+    });
+    // What parts them may stand behind what is shown of a line.
+    const long = (end: string) => ({ ...ended(end.length), console: `0.1s:${"x".repeat(900)}${end}\n` });
+    expect(compare(long("a"), long("bb")).console).toMatchObject({ firstDifference: { line: 1 } });
+  });
+
+  test("of equal inputs with other outputs are said to be not reproducible", () => {
+    const inputs = { opam: generateExport(), environment: "OS=linux", packages: "zlib=1\n" };
+    const main = (output: string) => ({
+      build: { main: { path: "bin/a", sha256: sha256Of(output), size: 1 } },
+      files: {
+        "bin/a": output,
+        "opam-switch": inputs.opam,
+        "build-environment": "OS=linux",
+        "system-packages": "zlib=1\n",
+      },
+    });
+    const said = (left: string, right: string) =>
+      renderText(compare({ ...inputs, ...main(left) }, { ...inputs, ...main(right) }), { isColoured: false });
+    expect(said("a", "b")).toContain("the inputs are the same: this is not reproducible");
+    expect(said("a", "a")).not.toContain("not reproducible");
+  });
+
   test("tell devices and targets apart", () => {
     const notes = (target: string, ...devices: Solo5Notes["manifest"]["devices"]): Solo5Notes => ({
       manifest: { type: "solo5.manifest", version: 1, devices },
@@ -280,7 +311,8 @@ describe("builder-web's JSON", () => {
           {
             package_version: "a.1",
             effectively_equal: false,
-            diff: '--- left/a/opam\n+++ right/a/opam\n@@ -1 +1 @@\n-depends: "b"\n+x-opam-monorepo-duniverse-dirs: ["u" "d"]\n',
+            // Vendored sources are below, and not here a second time.
+            diff: '--- left/a/opam\n+++ right/a/opam\n@@ -1 +0,0 @@\n-depends: "b"\n',
           },
         ],
         version_diff: [{ name: "tls", version_left: "0.17.4", version_right: "0.17.5" }],
