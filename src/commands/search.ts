@@ -1,5 +1,5 @@
 /** `robur search`: jobs and builds by what one knows of them. */
-import { print } from "../linux/libc.ts";
+import { print, printError } from "../linux/libc.ts";
 import { UsageError } from "../lib/errors.ts";
 import type { SearchResult } from "../store/builds/search.ts";
 import { BUILD_COLUMNS } from "./client/build-text.ts";
@@ -22,14 +22,16 @@ export async function main(argv: readonly string[]): Promise<void> {
     )
     .option("limit", { type: "number", default: 20, describe: "at most so many builds" })
     .example("robur search 3bdbb4fe", "which builds have this file?")
-    .example("robur search 'x509 < 0.11.0'", "which builds contain an old package?");
+    .example("robur search 'x509 < 0.11.0'", "which builds contain an old package?")
+    .example("robur search tls platform:debian-12 since:2026-01-01", "all terms must hold")
+    .epilogue("Exit status: 0 something was found, 1 nothing, like grep's.");
   const flags = await parseClient(parser);
   if (flags === undefined) return;
   const { word, limit } = flags as typeof flags & { word: readonly string[] };
   if (!Number.isInteger(limit) || limit < 1) throw new UsageError("--limit is 1 or more");
   const query = new URLSearchParams({ q: word.map(String).join(" "), limit: String(limit) });
   const response = await connect(flags.host).request(`/api/v1/search?${query}`);
-  const { jobs, builds } = (await response.json()) as SearchResult;
+  const { jobs, builds, hasMore } = (await response.json()) as SearchResult;
   if (flags.quiet) print(builds.map(({ id }) => `${id}\n`).join(""));
   else if (flags.json || flags.format === "json") print(`${JSON.stringify({ jobs, builds }, null, 2)}\n`);
   else if (flags.format === "jsonl") {
@@ -37,6 +39,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   } else {
     if (jobs.length > 0) print(`${formatTable(JOB_COLUMNS, jobs)}${builds.length > 0 ? "\n" : ""}`);
     if (builds.length > 0) print(formatList(BUILD_COLUMNS, builds, ({ id }) => id, flags));
+    if (jobs.length + builds.length === 0) printError("nothing here is like that\n");
+    else if (hasMore) printError(`there are more: --limit ${limit * 5}\n`);
   }
   if (jobs.length + builds.length === 0) process.exitCode = 1;
 }

@@ -7,11 +7,13 @@ interface Props {
   readonly page: PageContext;
   readonly problem: Complaint;
   readonly asked: string;
+  /** What the search begins with. */
+  readonly query: string;
   /** The request's id, which is in the log as well. */
   readonly id: string;
 }
 
-export function BuildsErrorPage({ page, problem, asked, id }: Props) {
+export function BuildsErrorPage({ page, problem, asked, query, id }: Props) {
   return (
     <Page page={page} title="Not found">
       <div class="stack narrow">
@@ -22,7 +24,7 @@ export function BuildsErrorPage({ page, problem, asked, id }: Props) {
         <p class="break">
           {sentence(problem.message)} <code>{asked}</code>
         </p>
-        <SearchField />
+        <SearchField value={query} />
         <p class="muted small">
           <a href="/all-builds">All jobs</a> · Request <code>{id}</code>
         </p>

@@ -3,8 +3,8 @@ import type { BuildSummary } from "../../src/store/api.ts";
 import type { JobHit } from "../../src/store/builds/search.ts";
 import { buildPath, jobPath } from "../../src/server/builds/paths.ts";
 import { Hash, ResultBadge } from "../components/builds.tsx";
-import { formatSize, moment } from "../components/format.ts";
-import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { formatSize } from "../components/format.ts";
+import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
 import { SearchField } from "./search-field.tsx";
 
 interface SearchProps {
@@ -84,7 +84,7 @@ function Builds({ page, builds }: { page: PageContext; builds: readonly BuildSum
             <tr key={build.id}>
               <td class="name break">
                 <a href={buildPath(build)}>
-                  {build.job}, {moment(build.startedAt).slice(0, 16)}
+                  {build.job}, <Minute at={build.startedAt} />
                 </a>
                 <span class="block small muted">
                   <Ago at={build.startedAt} page={page} />
@@ -110,14 +110,14 @@ function Help({ isOpen }: { isOpen: boolean }) {
   const terms: readonly (readonly [string, string])[] = [
     ["hello", "jobs by a part of their name or synopsis, and their builds"],
     ["3bdbb4fe", "builds that have a file whose SHA-256 begins so, or whose own id does"],
-    ["x509 < 0.11.0", "builds whose opam switch has such a package"],
+    ["x509 < 0.11.0", "builds whose opam switch has such a package; package:x509 for any version"],
     ["platform:debian-12", "builds on a platform"],
     ["since:2026-01-01 before:2026-02-01", "builds of a time"],
   ];
   return (
     <details class="card" open={isOpen}>
       <summary>What can be searched for</summary>
-      <dl class="facts after">
+      <dl class="facts terms after">
         {terms.map(([term, meaning]) => (
           <>
             <dt>

@@ -7,9 +7,15 @@ import { wantsJson } from "./negotiate.ts";
 
 /** The page where nothing was found: it leads on by a search. */
 export function nothingThere(request: Request, visit: Visit, problem: Problem): Response {
-  const { pathname } = new URL(request.url);
+  const { pathname, searchParams } = new URL(request.url);
+  const query = pathname === "/hash" ? (searchParams.get("sha256") ?? "").slice(0, 200) : "";
   return html(
-    <BuildsErrorPage page={pageContext(request, visit)} problem={problem} asked={pathname} id={visit.id} />,
+    <BuildsErrorPage
+      page={pageContext(request, visit)}
+      {...{ problem, query }}
+      asked={pathname}
+      id={visit.id}
+    />,
     problem.status,
   );
 }

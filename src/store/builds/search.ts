@@ -4,11 +4,12 @@
  */
 import type { Database } from "bun:sqlite";
 import { type PackageConstraint, matchesVersion } from "../../opam/version.ts";
+import { type Sha256, sha256Text } from "../../lib/sha256.ts";
 import type { BuildSummary, JobName, Page } from "../api.ts";
 import { SUMMARY, type SummaryRow, summaryOf } from "./build-rows.ts";
-import { type ParsedQuery, type SearchQuery, parseSearch } from "./search-query.ts";
+import { type ParsedQuery, type SearchQuery, otherHash, parseSearch } from "./search-query.ts";
 
-export { type SearchQuery, parseSearch };
+export { type SearchQuery, otherHash, parseSearch };
 
 export interface JobHit {
   readonly name: JobName;
@@ -109,6 +110,18 @@ function hashRange(word: string): [Uint8Array, Uint8Array] | undefined {
   if (!/^[0-9a-f]{4,64}$/.test(word)) return undefined;
   const bytes = (fill: string) => new Uint8Array(Buffer.from(word.padEnd(64, fill), "hex"));
   return [bytes("0"), bytes("f")];
+}
+
+/** The SHA-256 of files that begin so, two at most: whether it is one or several. Nothing for what begins none. */
+export function hashesBeginning(db: Database, text: string): Sha256[] {
+  const range = hashRange(text.toLowerCase());
+  if (range === undefined) return [];
+  return db
+    .query<{ sha256: Uint8Array }, Uint8Array[]>(
+      "SELECT DISTINCT sha256 FROM artifact WHERE sha256 >= ? AND sha256 <= ? LIMIT 2",
+    )
+    .all(...range)
+    .map(({ sha256 }) => sha256Text(sha256));
 }
 
 function hasPackage(db: Database, constraint: PackageConstraint): Condition {

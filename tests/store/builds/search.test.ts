@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { parseSearch, searchText } from "../../../src/store/builds/search.ts";
+import { hashesBeginning, parseSearch, searchText } from "../../../src/store/builds/search.ts";
 import { openLab } from "./lab.ts";
 import { generateBuilds, generatedId, generatedMain } from "./generate.ts";
 
@@ -45,6 +45,17 @@ describe("a search", () => {
       .artifacts.find(({ path }) => path === "build-environment")!;
     expect(find(environment.sha256).builds).toHaveLength(600);
     expect(find(main.slice(0, 3)).builds).toEqual([]);
+    // As opam files and lists of checksums have it.
+    for (const text of [`sha256:${main}`, `SHA256=${main.slice(0, 9)}`, `hello sha-256:${main}`])
+      expect(find(text.replace("hello", builds[0]!.job)).builds).toEqual(builds);
+  });
+
+  test("knows whether the beginning of a hash is one file's or several's", () => {
+    const main = generatedMain(0)!;
+    expect(hashesBeginning(lab.db, main.slice(0, 12))).toEqual([main]);
+    expect(hashesBeginning(lab.db, main.toUpperCase())).toEqual([main]);
+    for (const none of ["", "12", "zzzz", "f".repeat(64), `${main}0`])
+      expect(hashesBeginning(lab.db, none)).toEqual([]);
   });
 
   test("for the beginning of a UUID finds the build", () => {
@@ -100,6 +111,12 @@ describe("a search that can't be understood is refused", () => {
     ["a b c d e f g h i j k", "more than 10 terms"],
     ["x".repeat(501), "501 characters"],
     ["package:<>", "package"],
+    ["x509 <", "< stands alone"],
+    ["ab".repeat(64), "which has 64 digits; this has 128, as SHA-512"],
+    ["a".repeat(65), "this has 65, too many"],
+    ["sha512:abcd", "not by sha512"],
+    ["hello blake2b=abcd", "not by blake2b"],
+    ["md5=0123", "not by md5"],
   ])("%p", (text, message) => {
     expect(parseSearch(text)).toEqual({ ok: false, message: expect.stringContaining(message) });
   });
