@@ -178,6 +178,7 @@ const EXPECTED: Readonly<Record<string, Need | `${"read" | "operate" | "write"} 
   "GET /job/:job": "builds",
   "GET /job/:job/failed": "builds",
   "GET /job/:job/feed": "builds",
+  "GET /job/:job/badge.svg": "builds",
   "GET /job/:job/build": "builds",
   "GET /job/:job/build/latest": "builds",
   "GET /job/:job/build/latest/*": "builds",

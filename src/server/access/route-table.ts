@@ -187,6 +187,7 @@ export const ROUTES: Readonly<Record<string, RouteRule>> = {
   "GET /job/:job": page("builds"),
   "GET /job/:job/failed": page("builds"),
   "GET /job/:job/feed": see("builds"),
+  "GET /job/:job/badge.svg": see("builds"),
   "GET /job/:job/build": page("builds"),
   "GET /job/:job/build/latest": page("builds"),
   "GET /job/:job/build/latest/*": page("builds"),
