@@ -35,9 +35,10 @@ export function DependencyGraph({ picture, source, at }: DependencyGraphProps) {
       </p>
       <div class="graph-scroll" tabindex={0} role="group" aria-label="The packages in columns">
         <svg
-          class={chosen < 0 ? "graph-picture" : "graph-picture choosing"}
+          class={`graph-picture ${fitClass(layout.width)}${chosen < 0 ? "" : " choosing"}`}
           width={Math.ceil(layout.width)}
           height={Math.ceil(layout.height)}
+          viewBox={`0 0 ${Math.ceil(layout.width)} ${Math.ceil(layout.height)}`}
         >
           {layout.heads.map(({ x, distance, count }) => (
             <text key={distance} class="head" x={x} y={HEAD - 12}>
@@ -74,6 +75,16 @@ export function DependencyGraph({ picture, source, at }: DependencyGraphProps) {
       <List packages={packages} link={link} />
     </section>
   );
+}
+
+/** Widths of the frame from which on the picture shrinks to fit; in narrower ones its columns are scrolled. */
+const FITS = [560, 700, 850, 1000, 1200, 1400];
+/** Names can be read down to so much of their size. */
+const SMALLEST = 0.75;
+
+function fitClass(width: number): string {
+  const fit = FITS.find((least) => least >= width * SMALLEST);
+  return fit === undefined ? "" : `fit-${fit}`;
 }
 
 const HEADS: Readonly<Record<number, string>> = { 0: "root", 1: "direct" };

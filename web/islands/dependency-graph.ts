@@ -3,6 +3,7 @@ import { addSearch, replaceFrom } from "./picture-parts.ts";
 
 export function mount(element: HTMLElement): void {
   prepare(element);
+  showChosen(element);
   element.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
     const link = (event.target as Element).closest("a[href]");
@@ -52,6 +53,15 @@ function prepare(element: HTMLElement): void {
       columns.scrollBy({ left: first.left - view.left - view.width / 3 });
     return found.length;
   });
+}
+
+/** A package that an address names may stand in a column that is out of sight. */
+function showChosen(element: HTMLElement): void {
+  const chosen = element.querySelector(".package.chosen")?.getBoundingClientRect();
+  const columns = element.querySelector(".graph-scroll");
+  const view = columns?.getBoundingClientRect();
+  if (chosen === undefined || view === undefined || chosen.right <= view.right) return;
+  columns?.scrollTo({ left: chosen.left - view.left - view.width / 3 });
 }
 
 /** Lines to and from a package while it is pointed at. A chosen one keeps its own. */
