@@ -47,7 +47,7 @@ export function ResultBadge({ build }: { build: BuildSummary }) {
   return (
     <span class={`state ${odd ? "warn" : good ? "good" : "bad"}`} title={resultText(build.result)}>
       <Icon name={good && !odd ? "check" : "alert"} size={14} />
-      {odd ? `built, ${resultWords(build.result)}` : good ? "built" : "failed"}
+      <span class="one-line">{odd ? `built, ${resultWords(build.result)}` : good ? "built" : "failed"}</span>
     </span>
   );
 }

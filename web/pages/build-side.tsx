@@ -3,8 +3,7 @@ import type { Build, BuildSummary, Neighbours, Reproductions } from "../../src/s
 import { buildPath, comparePath } from "../../src/server/builds/paths.ts";
 import { SizeDelta } from "../components/builds.tsx";
 import type { RebuildCounts, Reproduction } from "../../src/trust/reproductions.ts";
-import { moment } from "../components/format.ts";
-import { Ago, type PageContext } from "../components/layout.tsx";
+import { Ago, Minute, type PageContext } from "../components/layout.tsx";
 import { Rebuilds } from "./build-papers.tsx";
 
 interface SideProps {
@@ -32,17 +31,15 @@ export function Reproduced(
   return (
     <section class="card" aria-labelledby="reproduced">
       <h2 id="reproduced">
-        {who.length > 0
-          ? `Reproduced by ${who.join(" and ")}`
-          : isOther
-            ? "Not reproduced"
+        {isOther
+          ? "Not reproducible"
+          : who.length > 0
+            ? `Reproduced by ${who.join(" and ")}`
             : "Not reproduced yet"}
       </h2>
       {sameInputOtherOutput.length > 0 && (
         <div class="notice bad">
-          <p>
-            <b>Not reproducible:</b> the same inputs gave another output.
-          </p>
+          <p>The same inputs gave another output:</p>
           <BuildLinks page={page} builds={sameInputOtherOutput} of={build} isCompared />
         </div>
       )}
@@ -79,12 +76,13 @@ function BuildLinks({ page, builds, of, isCompared = false }: LinksProps) {
   return (
     <ul class="plain">
       {builds.slice(0, 10).map((other) => (
-        <li key={other.id}>
+        <li key={other.id} class="break">
           <a href={buildPath(other)}>
             {other.job === of.job ? "" : `${other.job}, `}
-            {moment(other.startedAt).slice(0, 16)}
+            <Minute at={other.startedAt} />
           </a>{" "}
-          <span class="tag">{other.platform}</span> <Ago at={other.startedAt} page={page} />
+          {other.platform !== of.platform && <span class="tag">{other.platform}</span>}{" "}
+          <Ago at={other.startedAt} page={page} />
           {isCompared && (
             <>
               {" "}
@@ -122,7 +120,9 @@ export function Others({ build, neighbours }: SideProps) {
           <>
             <dt>{word}</dt>
             <dd>
-              <a href={buildPath(other)}>{moment(other.startedAt).slice(0, 16)}</a>{" "}
+              <a href={buildPath(other)}>
+                <Minute at={other.startedAt} />
+              </a>{" "}
               {other.main !== undefined && build.main !== undefined && (
                 <span class="small">
                   <SizeDelta from={build.main.size} to={other.main.size} />

@@ -1,5 +1,6 @@
 /** One build: what came of it, how to run it, who got the same, and how it went. */
 import type { Artifact, Build, BuildSummary, Neighbours, Reproductions } from "../../src/store/api.ts";
+import { visible } from "../../src/lib/errors.ts";
 import { buildPath, comparePath, filePath, jobPath } from "../../src/server/builds/paths.ts";
 import type { CommandGroup } from "../../src/server/builds/run-commands.ts";
 import type { Section } from "../../src/store/comparison/sections.ts";
@@ -16,11 +17,12 @@ import {
   reproducibilityOf,
   resultWords,
 } from "../components/builds.tsx";
-import { duration, formatSize, moment } from "../components/format.ts";
+import { duration, formatSize, minute, moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
-import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
 import { Findings, Vouchers } from "./build-papers.tsx";
 import { Administer, Others, Reproduced } from "./build-side.tsx";
+import { Act } from "./run-parts.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
 
 export interface BuildPageProps {
@@ -45,24 +47,29 @@ export interface BuildPageProps {
   readonly mayAdminister: boolean;
   /** A shell can be had in what it left. */
   readonly hasSandbox: boolean;
-  /** What changed since the previous other output; undefined where there is none to compare with. */
-  readonly changes: readonly Section[] | undefined;
+  /** The job is defined here, and the visitor may start it. */
+  readonly mayStart: boolean;
+  /** What changed since the previous other output, or the last good build; undefined where there is none. */
+  readonly changes: { readonly since: BuildSummary; readonly sections: readonly Section[] } | undefined;
 }
 
 export function BuildPage(props: BuildPageProps) {
   const { page, build, reproductions, mayAdminister } = props;
   return (
-    <Page page={page} title={`${build.job}, ${moment(build.startedAt).slice(0, 16)}`}>
+    <Page page={page} title={`${build.job}, ${minute(build.startedAt)}`}>
       <div class="page-head">
         <div>
-          <p class="crumb">
+          <p class="crumb break">
             <a href="/all-builds">Builds</a> · <a href={jobPath(build.job)}>{build.job}</a> ·{" "}
             <a href={`${jobPath(build.job)}?platform=${encodeURIComponent(build.platform)}`}>
               {build.platform}
             </a>
           </p>
           <h1 class="break">
-            {build.job} <span class="muted">of {moment(build.startedAt).slice(0, 16)}</span>
+            {build.job}{" "}
+            <span class="muted">
+              of <Minute at={build.startedAt} />
+            </span>
           </h1>
           <p class="badges">
             <ResultBadge build={build} />
@@ -80,18 +87,24 @@ export function BuildPage(props: BuildPageProps) {
         {build.main !== undefined && (
           <a class="button main" href={filePath(build, build.main.path)}>
             <Icon name="download" />
-            {baseName(build.main.path)} <span class="small">({formatSize(build.main.size)})</span>
+            {visible(baseName(build.main.path))} <span class="small">({formatSize(build.main.size)})</span>
           </a>
         )}
       </div>
       <div class="stack">
-        {build.main === undefined && <Failure {...props} />}
+        {build.main === undefined && (
+          <>
+            <Failure {...props} />
+            <Log {...props} />
+          </>
+        )}
         <div class="columns">
           <div class="stack">
             {props.commands.length > 0 && <RunIt {...props} />}
+            {build.main === undefined && <Changes {...props} />}
             <Artifacts build={build} />
             <Findings {...props} />
-            <Changes {...props} />
+            {build.main !== undefined && <Changes {...props} />}
           </div>
           <div class="stack">
             <Facts {...props} />
@@ -102,13 +115,13 @@ export function BuildPage(props: BuildPageProps) {
           </div>
         </div>
         <Pictures build={build} />
-        <Log {...props} />
+        {build.main !== undefined && <Log {...props} />}
       </div>
     </Page>
   );
 }
 
-function Failure({ page, build, lastGood, hasSandbox }: BuildPageProps) {
+function Failure({ page, build, lastGood, hasSandbox, mayStart }: BuildPageProps) {
   return (
     <div class="notice bad">
       <p>
@@ -128,6 +141,14 @@ function Failure({ page, build, lastGood, hasSandbox }: BuildPageProps) {
           <code>robur build shell {build.id.slice(0, 8)}</code>.
         </p>
       )}
+      {mayStart && (
+        <Act
+          path={`/jobs/${encodeURIComponent(build.job)}/start`}
+          word="Build it again"
+          label={`Build it again: ${build.job}`}
+          back=""
+        />
+      )}
     </div>
   );
 }
@@ -137,7 +158,7 @@ function RunIt({ commands, build }: BuildPageProps) {
   const [first, second, ...others] = commands;
   return (
     <section class="card" aria-labelledby="run">
-      <h2 id="run">Get it running</h2>
+      <h2 id="run">{build.solo5 === undefined ? "Get it" : "Get it running"}</h2>
       {build.solo5 !== undefined && (
         <p class="small muted">
           A unikernel for {build.solo5.abi.target} (ABI {build.solo5.abi.version})
@@ -179,20 +200,31 @@ function RunIt({ commands, build }: BuildPageProps) {
 /** Lines of a section that are shown here; all of them are on the comparison's page. */
 const CHANGES = 6;
 
-function Changes({ build, changes, neighbours: { previous } }: BuildPageProps) {
-  if (changes === undefined || previous === undefined) return null;
-  const all = comparePath(previous.id, build.id);
+function Changes({ build, changes }: BuildPageProps) {
+  if (changes === undefined) return null;
+  const { since, sections } = changes;
+  const all = comparePath(since.id, build.id);
+  const isFailed = build.main === undefined;
   return (
     <section class="card" aria-labelledby="changes">
       <div class="card-head">
-        <h2 id="changes">What changed</h2>
+        <h2 id="changes">{isFailed ? "What changed in its inputs" : "What changed"}</h2>
         <span class="small">
-          since <a href={buildPath(previous)}>{moment(previous.startedAt).slice(0, 16)}</a> ·{" "}
-          <a href={all}>compare</a>
+          since{" "}
+          <a href={buildPath(since)}>
+            <Minute at={since.startedAt} />
+          </a>{" "}
+          · <a href={all}>compare</a>
         </span>
       </div>
-      {changes.length === 0 && <p class="muted">Nothing that was recorded, but the output.</p>}
-      {changes.map(({ anchor, title, count, lines, blocks }) => {
+      {sections.length === 0 && (
+        <p class="muted">
+          {isFailed
+            ? "Nothing that was recorded: the machine, the network or chance may be at fault."
+            : "Nothing that was recorded, but the output."}
+        </p>
+      )}
+      {sections.map(({ anchor, title, count, lines, blocks }) => {
         const loud = lines.filter(({ kind }) => kind !== "noise" && kind !== "note");
         return (
           <div key={anchor} class="step">
@@ -259,7 +291,7 @@ function File({ build, artifact: { path, size, sha256, isKept } }: { build: Buil
   return (
     <tr>
       <td class="name break">
-        {isKept ? <a href={filePath(build, path)}>{path}</a> : <span>{path}</span>}
+        {isKept ? <a href={filePath(build, path)}>{visible(path)}</a> : <span>{visible(path)}</span>}
         {!isKept && <span class="small muted"> not kept</span>}
       </td>
       <td class="number" title={`${size} bytes`}>

@@ -1,10 +1,11 @@
 /** A build's page and its console's, its JSON, and what administrators do on it. */
 import { LogPage } from "../../../web/pages/console-text.tsx";
-import { BuildPage } from "../../../web/pages/build.tsx";
+import { BuildPage, type BuildPageProps } from "../../../web/pages/build.tsx";
 import { BuildShellPage } from "../../../web/pages/build-shell.tsx";
 import { keptOf } from "../../builds/sandbox/kept.ts";
 import { parseBuildId } from "../../store/api.ts";
 import type { Build, BuildSummary } from "../../store/api.ts";
+import type { Section } from "../../store/comparison/sections.ts";
 import { BUNDLE } from "../assets.ts";
 import { formatPublicKey } from "../../trust/keys.ts";
 import { ownKey } from "../../trust/records.ts";
@@ -21,6 +22,7 @@ import { runCommands } from "../builds/run-commands.ts";
 import type { ServerContext } from "../context.ts";
 import { changesSince } from "./compare-page.tsx";
 import { FRAMES_OURS, HAS_TERMINAL } from "../http/headers.ts";
+import { mayDo } from "./may-do.ts";
 import { html, pageContext, readForm, seeOther } from "./render.tsx";
 
 interface Asked {
@@ -55,7 +57,7 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
   const mayAdminister = visit.principal.scopes.has("admin");
   const isStranger = visit.principal.kind === "anonymous";
   const neighbours = builds.neighbours(build);
-  const before = neighbours.previous === undefined ? undefined : builds.build(neighbours.previous.id);
+  const lastGood = build.main === undefined ? goodBefore(context, build) : undefined;
   const script =
     build.script.size > SCRIPT_LIMIT
       ? undefined
@@ -65,7 +67,7 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
       page={{ ...pageContext(request, visit, context.now()), path: buildPath(build) }}
       {...{ build, script }}
       neighbours={neighbours}
-      changes={before === undefined ? undefined : await changesSince(context, before, build)}
+      changes={await changesOf(context, neighbours.previous ?? lastGood, build)}
       reproductions={builds.reproductions(build)}
       rebuilds={reproductionsOf(context.db, build.id, REBUILDS)}
       counts={rebuildCounts(context.db, build.id)}
@@ -74,13 +76,29 @@ export async function buildPage(context: ServerContext, asked: Asked): Promise<R
       ownKey={formatPublicKey(ownKey(context.db, context.now()).public)}
       tail={await consoleTail(contents, build.console, TAIL_LINES)}
       commands={runCommands(build, originOf(request))}
-      lastGood={build.main === undefined ? goodBefore(context, build) : undefined}
-      {...{ mayAdminister }}
+      {...{ lastGood, mayAdminister }}
       hasSandbox={mayAdminister && keptOf(context.dataDirectory, build.id) !== undefined}
+      mayStart={mayDo(request).operate && context.buildService.job(build.job) !== undefined}
     />,
     200,
     { vary: "Accept", ...FRAMES_OURS },
   );
+}
+
+/** What changed since an earlier build; of a failed one its inputs, which may tell why. */
+async function changesOf(
+  context: ServerContext,
+  since: BuildSummary | undefined,
+  build: Build,
+): Promise<BuildPageProps["changes"]> {
+  const before = since === undefined ? undefined : context.builds.build(since.id);
+  if (before === undefined) return undefined;
+  const sections = await changesSince(context, before, build);
+  const isKnown = ({ anchor }: Section) => anchor === "result" || anchor === "files";
+  return {
+    since: before,
+    sections: build.main === undefined ? sections.filter((section) => !isKnown(section)) : sections,
+  };
 }
 
 /** The newest good build before a failed one, on its platform, as far as it is among the last ones. */

@@ -1,14 +1,13 @@
 /** The original's addresses as pages for people, and as JSON for programs. */
 import { Elysia } from "elysia";
-import { reproducibilityOf } from "../../../web/components/builds.tsx";
 import { FailedBuildsPage } from "../../../web/pages/failed-builds.tsx";
 import { type JobEntry, JobsPage } from "../../../web/pages/jobs.tsx";
-import { parseSha256 } from "../../lib/sha256.ts";
 import type { JobOverview } from "../../store/api.ts";
+import { hashesBeginning, otherHash } from "../../store/builds/search.ts";
 import { areBuildsPublic, notSetUp, notSignedIn } from "../access/authorise.ts";
-import { rebuildCounts } from "../../trust/reproductions.ts";
 import { visitOf } from "../access/visit.ts";
 import { isSetUp } from "../accounts/users.ts";
+import { badgeOf, badgeSvg } from "../builds/badge.ts";
 import { ACTIVE_DAYS, activeSince } from "../builds/api-routes.ts";
 import { atomFeed } from "../builds/feed.ts";
 import { existingJob, jobIn } from "../builds/find.ts";
@@ -17,8 +16,9 @@ import { json, redirect, wantsJson } from "../builds/negotiate.ts";
 import { originOf } from "../builds/origin.ts";
 import { failedJson, indexJson } from "../builds/original-json.ts";
 import { buildPath, jobPath, platformFilter, restOf } from "../builds/paths.ts";
+import { reproducibility } from "../builds/reproducibility.ts";
 import type { ServerContext } from "../context.ts";
-import { notFound } from "../http/http-error.ts";
+import { HttpError, notFound } from "../http/http-error.ts";
 import { buildPage, logPage, pinFromForm, removeFromForm, shellPage } from "./build-page.tsx";
 import { choosePage, comparePage } from "./compare-page.tsx";
 import { jobPage } from "./job-page.tsx";
@@ -30,15 +30,8 @@ const FAILED_COUNT = 20;
 const FAILED_LIMIT = 1000;
 const FEED_COUNT = 50;
 
-function withReproductions({ builds, db }: ServerContext, job: JobOverview): JobEntry {
-  const { newest } = job;
-  return {
-    job,
-    reproduced:
-      newest === undefined
-        ? undefined
-        : reproducibilityOf(newest, builds.reproductions(newest), rebuildCounts(db, newest.id)),
-  };
+function withReproductions(context: ServerContext, job: JobOverview): JobEntry {
+  return { job, reproduced: job.newest === undefined ? undefined : reproducibility(context, job.newest) };
 }
 
 /** `/` and `/all-builds`. */
@@ -112,11 +105,16 @@ function toLatest({ builds }: ServerContext, { request, params }: Asked): Respon
   return redirect(307, rest === "" ? buildPath(latest) : `${buildPath(latest)}/${rest}`);
 }
 
-/** Main binaries first, so that a file that many builds have leads to one that is about it. */
-function byHash({ builds }: ServerContext, request: Request): Response {
-  const sha256 = parseSha256(new URL(request.url).searchParams.get("sha256") ?? "");
+/** By the whole SHA-256 or what only one begins with. Main binaries first, so that a file that many builds have leads to one that is about it. */
+function byHash({ db, builds }: ServerContext, request: Request): Response {
+  const text = new URL(request.url).searchParams.get("sha256") ?? "";
+  const complaint = otherHash(text);
+  if (complaint !== undefined) throw new HttpError(404, "missing", complaint);
+  const [sha256, another] = hashesBeginning(db, text);
+  if (another !== undefined)
+    throw new HttpError(404, "ambiguous", `several files have a SHA-256 that begins with ${text}`);
   const [build] = sha256 === undefined ? [] : builds.containing(sha256, 1);
-  if (build === undefined) throw notFound("build with this SHA-256");
+  if (build === undefined) throw notFound(`build that has a file with the SHA-256 ${text.slice(0, 64)}`);
   return redirect(302, buildPath(build));
 }
 
@@ -125,6 +123,26 @@ function feed(context: ServerContext, { request, params }: Asked): Response {
   const builds = context.builds.buildsOf(job.name, { limit: FEED_COUNT, kind: "all" });
   return new Response(atomFeed(job, builds, originOf(request)), {
     headers: { "content-type": "application/atom+xml; charset=utf-8", "cache-control": "no-cache" },
+  });
+}
+
+/** Of the newest run, on one platform or any. It is asked for again each time: pages elsewhere must not show an old one. */
+function badge(context: ServerContext, { request, params }: Asked): Response {
+  const { builds } = context;
+  const name = jobIn(params.job);
+  const filter = platformFilter(request);
+  const one = filter.kind === "one" ? { platform: filter.platform } : {};
+  const newest =
+    filter.kind === "unknown" ? undefined : builds.buildsOf(name, { limit: 1, kind: "all", ...one })[0];
+  const reproduced = newest === undefined ? undefined : reproducibility(context, newest);
+  const svg = badgeSvg(badgeOf(filter.kind === "one" ? filter.platform : "build", newest, reproduced));
+  return new Response(svg, {
+    status: builds.job(name) === undefined ? 404 : 200,
+    headers: {
+      "content-type": "image/svg+xml; charset=utf-8",
+      "cache-control": "no-cache",
+      "cross-origin-resource-policy": "cross-origin",
+    },
   });
 }
 
@@ -163,6 +181,7 @@ export function buildPages(context: ServerContext) {
     .get("/job/:job", (asked) => jobPage(context, asked.request, asked.params.job, false), hide)
     .get("/job/:job/failed", (asked) => jobPage(context, asked.request, asked.params.job, true), hide)
     .get("/job/:job/feed", (asked) => feed(context, asked), hide)
+    .get("/job/:job/badge.svg", (asked) => badge(context, asked), hide)
     .get("/job/:job/build", ({ params }) => redirect(302, jobPath(jobIn(params.job))), hide)
     .get("/job/:job/build/latest", (asked) => toLatest(context, asked), hide)
     .get("/job/:job/build/latest/*", (asked) => toLatest(context, asked), hide)
