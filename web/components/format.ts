@@ -41,6 +41,11 @@ export function moment(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
+/** `2026-11-21 04:20`, in UTC. */
+export function minute(at: number): string {
+  return moment(at).slice(0, 16);
+}
+
 /** `04:20:07`, in UTC where no browser knows better. */
 export function clock(at: number): string {
   return new Date(at).toISOString().slice(11, 19);

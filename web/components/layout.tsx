@@ -1,6 +1,6 @@
 /** The frame around every page. */
 import type { ComponentChildren } from "preact";
-import { moment, relative } from "./format.ts";
+import { minute, moment, relative } from "./format.ts";
 import { Icon, type IconName } from "./icons.tsx";
 
 export type Theme = "auto" | "light" | "dark";
@@ -21,6 +21,8 @@ export interface PageContext {
 interface PageProps {
   readonly page: PageContext;
   readonly title: string;
+  /** The address of a feed that tells what is new here. */
+  readonly feed?: string;
   readonly children: ComponentChildren;
 }
 
@@ -35,7 +37,7 @@ const NAVIGATION: readonly (readonly [path: string, word: string, icon: IconName
 
 const BUILDS = /^\/(?:all-builds|failed-builds|search|compare|job)(?:\/|$)/;
 
-function Document({ page, title, children }: PageProps) {
+function Document({ page, title, feed, children }: PageProps) {
   const { theme, assets } = page;
   return (
     <html lang="en" {...(theme === "auto" ? {} : { "data-theme": theme })}>
@@ -44,6 +46,7 @@ function Document({ page, title, children }: PageProps) {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content={theme === "auto" ? "light dark" : theme} />
         <title>{`${title} · robur`}</title>
+        {feed !== undefined && <link rel="alternate" type="application/atom+xml" href={feed} />}
         <link rel="icon" type="image/svg+xml" href={`/assets/${assets.icon}`} />
         <link rel="stylesheet" href={`/assets/${assets.style}`} />
         <script type="module" src={`/assets/${assets.script}`} />
@@ -63,9 +66,9 @@ function Brand({ page }: { page: PageContext }) {
 }
 
 /** A page with the navigation. */
-export function Page({ page, title, children }: PageProps) {
+export function Page({ page, title, feed, children }: PageProps) {
   return (
-    <Document page={page} title={title}>
+    <Document page={page} title={title} {...(feed === undefined ? {} : { feed })}>
       <a class="skip" href="#content">
         Skip to the content
       </a>
@@ -158,6 +161,15 @@ function isHere({ path, user }: PageContext, entry: string): boolean {
   if (entry === "/all-builds") return BUILDS.test(path) || (path === "/" && user === undefined);
   if (entry === "/queue") return /^\/(?:queue|runs|jobs)(?:\/|$)/.test(path);
   return entry === "/" ? path === "/" : path === entry || path.startsWith(`${entry}/`);
+}
+
+/** A point in time to the minute, in UTC, in one piece: `2026-11-21 04:20`. */
+export function Minute({ at }: { at: number }) {
+  return (
+    <span class="minute" title={moment(at)}>
+      {minute(at)}
+    </span>
+  );
 }
 
 /** A point in time: how long ago, and exactly when as its title. */

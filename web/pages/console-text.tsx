@@ -3,8 +3,7 @@ import type { BuildSummary } from "../../src/store/api.ts";
 import { buildPath, jobPath } from "../../src/server/builds/paths.ts";
 import { ansiRuns } from "../components/ansi.ts";
 import { ResultBadge } from "../components/builds.tsx";
-import { moment } from "../components/format.ts";
-import { Page, type PageContext } from "../components/layout.tsx";
+import { Minute, Page, type PageContext } from "../components/layout.tsx";
 
 /** One line: where it stands, when it was written, and its text without other control sequences than colours. */
 export interface TailLine {
@@ -18,8 +17,10 @@ export interface TailLine {
 export function ConsoleTail({ lines, label }: { lines: readonly TailLine[]; label: string }) {
   if (lines.length === 0) return <p class="muted">Nothing was written.</p>;
   return (
-    <pre class="console build-console" tabindex={0} role="group" aria-label={label}>
-      <Lines lines={lines} />
+    <pre class="console build-console tail" tabindex={0} role="group" aria-label={label}>
+      <span>
+        <Lines lines={lines} />
+      </span>
     </pre>
   );
 }
@@ -35,15 +36,17 @@ export function Lines({ lines }: { lines: readonly TailLine[] }) {
             </a>
           )}
           {time !== "" && <span class="stamp">{time}</span>}
-          {ansiRuns(text).map((run, j) =>
-            run.classes === "" ? (
-              run.text
-            ) : (
-              <span key={j} class={run.classes}>
-                {run.text}
-              </span>
-            ),
-          )}
+          <span class="text">
+            {ansiRuns(text).map((run, j) =>
+              run.classes === "" ? (
+                run.text
+              ) : (
+                <span key={j} class={run.classes}>
+                  {run.text}
+                </span>
+              ),
+            )}
+          </span>
         </span>
       ))}
     </>
@@ -71,7 +74,9 @@ export function LogPage({ page, build, lines, total, perPage, part, query }: Log
         <div>
           <p class="crumb">
             <a href={jobPath(build.job)}>{build.job}</a> ·{" "}
-            <a href={buildPath(build)}>{moment(build.startedAt).slice(0, 16)}</a>
+            <a href={buildPath(build)}>
+              <Minute at={build.startedAt} />
+            </a>
           </p>
           <h1>Console</h1>
           <p>

@@ -19,6 +19,12 @@ export function FailedBuildsPage({ page, builds, platform, next }: FailedProps) 
         <div>
           <p class="crumb">
             <a href="/all-builds">Builds</a>
+            {platform !== undefined && (
+              <>
+                {" "}
+                · <a href="/failed-builds">Failed builds on all platforms</a>
+              </>
+            )}
           </p>
           <h1>Failed builds{platform === undefined ? "" : ` on ${platform}`}</h1>
         </div>
@@ -47,7 +53,12 @@ export function FailedBuildsPage({ page, builds, platform, next }: FailedProps) 
                     <a href={jobPath(build.job)}>{build.job}</a>
                   </td>
                   <td>
-                    <span class="tag">{build.platform}</span>
+                    <a
+                      class="tag"
+                      href={`/failed-builds?${new URLSearchParams({ platform: build.platform })}`}
+                    >
+                      {build.platform}
+                    </a>
                   </td>
                   <td data-label="failed">
                     <a href={buildPath(build)}>

@@ -67,13 +67,13 @@ function Builds({ page, jobs }: Pick<HomeProps, "page" | "jobs">) {
             <a class="break" href={jobPath(job.name)}>
               {job.name}
             </a>
-            <span>
+            <span class="strips">
               {job.recent.map(({ platform, builds }) => (
                 <Strip key={platform} builds={builds} page={page} />
               ))}
             </span>
             <span class="muted small">
-              {job.newest !== undefined && <Ago at={job.newest.startedAt} page={page} />}
+              {job.newest === undefined ? "never built" : <Ago at={job.newest.startedAt} page={page} />}
             </span>
           </li>
         ))}

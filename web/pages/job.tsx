@@ -1,7 +1,13 @@
 /** One job: its newest outputs, how it went over time, and all of its runs. */
+import type { JobDefinition, Run } from "../../src/builds/api.ts";
+import { nameOf } from "../../src/builds/runs/name.ts";
+import { sayRecurrence } from "../../src/builds/schedule/recurrence.ts";
 import type { BuildSummary, Job, Platform } from "../../src/store/api.ts";
+import { visible } from "../../src/lib/errors.ts";
 import { buildPath, filePath, jobPath } from "../../src/server/builds/paths.ts";
+import { jobSettingsPath, runPath } from "../../src/server/builds/run-paths.ts";
 import {
+  Command,
   Hash,
   type Reproducibility,
   ReproducedBadge,
@@ -16,9 +22,10 @@ import {
 import { Chart } from "../components/chart.tsx";
 import { duration, formatSize, moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
-import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
 import { Choice } from "./jobs.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
+import { Act, type MayDo, RunBadge } from "./run-parts.tsx";
 
 export type Shown = "all" | "successful" | "failed";
 
@@ -29,7 +36,13 @@ export type RunGroup =
 
 export interface JobPageProps {
   readonly page: PageContext;
+  /** One that is only defined has no platforms yet. */
   readonly job: Job;
+  /** How this server builds it; undefined where it doesn't, or the visitor may not know. */
+  readonly definition: JobDefinition | undefined;
+  readonly may: MayDo;
+  /** Those that run or wait. */
+  readonly active: readonly Run[];
   /** Already safe. */
   readonly readme: string | undefined;
   /** For each platform the last runs, newest first, and the newest good one. */
@@ -46,14 +59,16 @@ export interface JobPageProps {
   /** The end of the console of the newest runs that failed. */
   readonly excerpts: ReadonlyMap<string, readonly TailLine[]>;
   readonly shown: Shown;
+  /** This server as its visitor reached it. */
+  readonly origin: string;
   readonly platform: string | undefined;
   readonly next: string | undefined;
 }
 
 export function JobPage(props: JobPageProps) {
-  const { page, job, readme, platforms, groups, platform, course } = props;
+  const { page, job, readme, platforms, platform, course } = props;
   return (
-    <Page page={page} title={job.name}>
+    <Page page={page} title={job.name} feed={`${jobPath(job.name)}/feed`}>
       <div class="page-head">
         <div>
           <p class="crumb">
@@ -64,12 +79,17 @@ export function JobPage(props: JobPageProps) {
             {platform === undefined ? "" : ` on ${platform}`}
           </h1>
           {job.synopsis !== undefined && <p class="muted break">{job.synopsis}</p>}
+          <Schedule {...props} />
         </div>
+        <JobActions {...props} />
       </div>
       <div class="stack">
-        <section class="card table-card" aria-label="Newest outputs">
-          <Platforms page={page} job={job} platforms={platforms} />
-        </section>
+        <Active {...props} />
+        {platforms.length > 0 && (
+          <section class="card table-card" aria-label="Newest outputs">
+            <Platforms page={page} job={job} platforms={platforms} />
+          </section>
+        )}
         {(readme !== undefined || job.description !== undefined) && (
           <details class="card readme-card">
             <summary>
@@ -84,27 +104,119 @@ export function JobPage(props: JobPageProps) {
           </details>
         )}
         {course.length > 2 && <Course {...props} />}
-        <section id="builds" aria-labelledby="builds-title">
-          <div class="card-head">
-            <h2 id="builds-title">Runs</h2>
-            <RunFilter {...props} />
-          </div>
-          {groups.length === 0 ? <p class="card muted">There are no such runs.</p> : <Groups {...props} />}
-          {props.next !== undefined && (
-            <p class="after">
-              <a class="button" href={props.next}>
-                Older runs
-              </a>
-            </p>
-          )}
-        </section>
-        <p class="ways">
-          <a href={`${jobPath(job.name)}/feed`}>Atom feed</a>
-          <a href={`${jobPath(job.name)}/build/latest`}>Newest build</a>
-          <a href={`${jobPath(job.name)}/build/latest/main-binary`}>Newest binary</a>
-        </p>
+        {job.platforms.length === 0 && <p class="card muted">Nothing came of it yet.</p>}
+        {job.platforms.length > 0 && <Runs {...props} />}
       </div>
     </Page>
+  );
+}
+
+/** When it is built; nothing for a job that only others build. */
+function Schedule({ page, definition }: JobPageProps) {
+  if (definition === undefined) return null;
+  const { isEnabled, nextAt, recurrence, platforms } = definition;
+  return (
+    <p class="muted small">
+      {recurrence.kind === "never"
+        ? "Built on demand"
+        : `Built ${recurrence.kind === "cron" ? "by " : ""}${sayRecurrence(recurrence)}`}
+      {platforms.length > 0 && ` on ${platforms.join(", ")}`}
+      {!isEnabled
+        ? "; switched off"
+        : nextAt !== null && (
+            <>
+              , next <Ago at={nextAt} page={page} />
+            </>
+          )}
+    </p>
+  );
+}
+
+function JobActions({ job, definition, may }: JobPageProps) {
+  if (definition === undefined || !may.operate) return null;
+  return (
+    <div class="actions">
+      <Act
+        path={`/jobs/${encodeURIComponent(job.name)}/start`}
+        word="Start"
+        label={`Start ${job.name}`}
+        back=""
+      />
+      {may.administer && (
+        <a class="button small" href={jobSettingsPath(job.name)}>
+          Settings
+        </a>
+      )}
+    </div>
+  );
+}
+
+function Active({ page, active }: JobPageProps) {
+  if (active.length === 0) return null;
+  return (
+    <section class="card" aria-label="Being built">
+      <ul class="plain">
+        {active.map((run) => (
+          <li key={run.id} class="break">
+            <RunBadge run={run} /> <a href={runPath(run)}>{nameOf(run)}</a>{" "}
+            <span class="tag">{run.platform}</span>{" "}
+            <span class="small muted">
+              {run.startedAt === null ? "queued " : "began "}
+              <Ago at={run.startedAt ?? run.queuedAt} page={page} />
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Runs(props: JobPageProps) {
+  const { job, groups, platforms } = props;
+  return (
+    <>
+      <section id="builds" aria-labelledby="builds-title">
+        <div class="card-head">
+          <h2 id="builds-title">Runs</h2>
+          <RunFilter {...props} />
+        </div>
+        {groups.length === 0 ? <p class="card muted">There are no such runs.</p> : <Groups {...props} />}
+        {props.next !== undefined && (
+          <p class="after">
+            <a class="button" href={props.next}>
+              Older runs
+            </a>
+          </p>
+        )}
+      </section>
+      <p class="ways">
+        <a href={`${jobPath(job.name)}/feed`}>Atom feed</a>
+        {platforms.some(({ latest }) => latest !== undefined) && (
+          <>
+            <a href={`${jobPath(job.name)}/build/latest`}>Newest build</a>
+            <a href={`${jobPath(job.name)}/build/latest/main-binary`}>Newest binary</a>
+          </>
+        )}
+      </p>
+      <BadgeCode {...props} />
+    </>
+  );
+}
+
+/** How the newest run went, for pages elsewhere. */
+function BadgeCode({ job, platform, origin }: JobPageProps) {
+  const query = platform === undefined ? "" : `?${new URLSearchParams({ platform })}`;
+  const picture = `${jobPath(job.name)}/badge.svg${query}`;
+  const code = `[![build](${origin}${picture})](${origin}${jobPath(job.name)}${query})`;
+  return (
+    <details class="card">
+      <summary>
+        Badge for a README <img class="badge" src={picture} alt="" loading="lazy" />
+      </summary>
+      <div class="after">
+        <Command text={code} />
+      </div>
+    </details>
   );
 }
 
@@ -124,8 +236,10 @@ function Platforms({ page, job, platforms }: Pick<JobPageProps, "page" | "job" |
       <tbody>
         {platforms.map(({ platform, recent, latest, reproduced }) => (
           <tr key={platform}>
-            <td class="name">
-              <a href={`${jobPath(job.name)}?platform=${encodeURIComponent(platform)}`}>{platform}</a>
+            <td class="name break">
+              <a class="one-line" href={`${jobPath(job.name)}?platform=${encodeURIComponent(platform)}`}>
+                {platform}
+              </a>
             </td>
             <td class="runs">
               <Strip builds={recent} page={page} />
@@ -142,10 +256,10 @@ function Platforms({ page, job, platforms }: Pick<JobPageProps, "page" | "job" |
                 </a>
               )}
             </td>
-            <td class="binary">
+            <td class="binary break">
               {latest?.main !== undefined && (
                 <>
-                  <a href={filePath(latest, latest.main.path)}>{baseName(latest.main.path)}</a>{" "}
+                  <a href={filePath(latest, latest.main.path)}>{visible(baseName(latest.main.path))}</a>{" "}
                   <span class="muted small">{formatSize(latest.main.size)}</span>{" "}
                   <span class="block">
                     <Hash value={latest.main.sha256} />
@@ -264,12 +378,13 @@ function OutputCard({
   const newest = runs[0]!;
   const main = newest.main!;
   const name = `${newest.platform}, ${moment(newest.startedAt)}`;
+  const platforms = new Set(runs.map(({ platform }) => platform)).size;
   return (
     <li class="card output">
       <div class="output-head">
         <ResultBadge build={newest} />
         <a class="when" href={buildPath(newest)}>
-          {moment(newest.startedAt).slice(0, 16)}
+          <Minute at={newest.startedAt} />
         </a>
         <span class="tag">{newest.platform}</span>
         <span class="muted small">
@@ -289,8 +404,8 @@ function OutputCard({
         </span>
       </div>
       <p class="output-file">
-        <a href={filePath(newest, main.path)}>
-          <Icon name="download" size={16} /> {baseName(main.path)}
+        <a class="break" href={filePath(newest, main.path)}>
+          <Icon name="download" size={16} /> {visible(baseName(main.path))}
         </a>
         <span>{formatSize(main.size)}</span>
         {before?.main !== undefined && <SizeDelta from={before.main.size} to={main.size} />}
@@ -302,17 +417,22 @@ function OutputCard({
         )}
       </p>
       {runs.length > 1 && (
-        <p class="small muted">
-          {runs.length} runs gave this output:{" "}
-          {runs.slice(0, 12).map((run, i) => (
-            <span key={run.id}>
-              {i > 0 && ", "}
-              <a href={buildPath(run)}>{moment(run.startedAt).slice(0, 16)}</a>
-              {run.platform === newest.platform ? "" : ` (${run.platform})`}
-            </span>
-          ))}
-          {runs.length > 12 && ` and ${runs.length - 12} more`}
-        </p>
+        <details class="same small">
+          <summary class="muted">
+            {runs.length} runs{platforms > 1 ? ` on ${platforms} platforms` : ""} gave this output, the first{" "}
+            <Ago at={runs.at(-1)!.startedAt} page={page} />
+          </summary>
+          <ul>
+            {runs.map((run) => (
+              <li key={run.id}>
+                <a href={buildPath(run)}>
+                  <Minute at={run.startedAt} />
+                </a>{" "}
+                <span class="tag">{run.platform}</span>
+              </li>
+            ))}
+          </ul>
+        </details>
       )}
     </li>
   );
@@ -327,7 +447,7 @@ function FailedCard({ page, runs, excerpts }: CardProps) {
       <div class="output-head">
         <ResultBadge build={newest} />
         <a class="when" href={buildPath(newest)}>
-          {moment(newest.startedAt).slice(0, 16)}
+          <Minute at={newest.startedAt} />
         </a>
         <span class="tag">{newest.platform}</span>
         <span class="muted small">
@@ -337,7 +457,10 @@ function FailedCard({ page, runs, excerpts }: CardProps) {
       {runs.length > 1 && (
         <p class="small">
           Failed {runs.length} times in a row, first{" "}
-          <a href={buildPath(first)}>{moment(first.startedAt).slice(0, 16)}</a>.
+          <a href={buildPath(first)}>
+            <Minute at={first.startedAt} />
+          </a>
+          .
         </p>
       )}
       {lines !== undefined && (

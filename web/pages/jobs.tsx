@@ -158,34 +158,15 @@ interface TableProps {
   readonly isGrouped: boolean;
 }
 
+/** One table, so that columns stand below each other over all sections. */
 function JobTable({ page, entries, isGrouped }: TableProps) {
-  if (!isGrouped) return <Rows page={page} entries={entries} caption="Jobs" />;
   const byJob = new Map(entries.map((entry) => [entry.job, entry]));
-  return (
-    <>
-      {bySection(entries.map(({ job }) => job)).map(([section, jobs]) => (
-        <section key={section} aria-label={section}>
-          <h2 class="section-name">{section}</h2>
-          <Rows page={page} entries={jobs.map((job) => byJob.get(job)!)} caption={`Jobs of ${section}`} />
-        </section>
-      ))}
-    </>
-  );
-}
-
-function Rows({
-  page,
-  entries,
-  caption,
-}: {
-  page: PageContext;
-  entries: readonly JobEntry[];
-  caption: string;
-}) {
+  const rows = (some: readonly JobEntry[]) =>
+    some.map((entry) => <Row key={entry.job.name} page={page} {...entry} />);
   return (
     <div class="card table-card">
       <table class="table jobs">
-        <caption class="hidden-text">{caption}</caption>
+        <caption class="hidden-text">Jobs</caption>
         <thead>
           <tr>
             <th scope="col">Job</th>
@@ -197,11 +178,20 @@ function Rows({
             <th scope="col">Reproduced</th>
           </tr>
         </thead>
-        <tbody>
-          {entries.map((entry) => (
-            <Row key={entry.job.name} page={page} {...entry} />
-          ))}
-        </tbody>
+        {isGrouped ? (
+          bySection(entries.map(({ job }) => job)).map(([section, jobs]) => (
+            <tbody key={section}>
+              <tr class="group">
+                <th scope="rowgroup" colSpan={5}>
+                  <h2>{section}</h2>
+                </th>
+              </tr>
+              {rows(jobs.map((job) => byJob.get(job)!))}
+            </tbody>
+          ))
+        ) : (
+          <tbody>{rows(entries)}</tbody>
+        )}
       </table>
     </div>
   );
@@ -239,7 +229,7 @@ function Row({ page, job, reproduced }: JobEntry & { page: PageContext }) {
           </a>
         )}
       </td>
-      <td class="number" data-label="size">
+      <td class={newest?.main === undefined ? "number none" : "number"} data-label="size">
         {newest?.main === undefined ? (
           <span class="muted">–</span>
         ) : (
@@ -259,7 +249,7 @@ function Row({ page, job, reproduced }: JobEntry & { page: PageContext }) {
           </>
         )}
       </td>
-      <td>
+      <td class={reproduced === undefined ? "none" : ""}>
         <ReproducedBadge found={reproduced} />
       </td>
     </tr>

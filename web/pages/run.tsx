@@ -119,7 +119,7 @@ function Head({ page, run, build, before, may }: RunPageProps) {
             <Act
               path={`/jobs/${encodeURIComponent(run.job)}/start`}
               word="Start again"
-              label={`Start ${run.job} again`}
+              label={`Start again: ${run.job}`}
               back=""
             />
           )}

@@ -33,8 +33,10 @@ export function runCommands(build: BuildSummary, origin: string): CommandGroup[]
       ...nets.map((net, i) => `${quote(net)}=tap${100 + i}`).map((text) => ["net", text] as const),
       ...blocks.map((block) => ["block", `${quote(block)}=${quote(`${block}.img`)}`] as const),
     ];
-    const own = devices.map(([kind, text]) => `--${kind} ${text}`);
-    groups.push({ title: "Run it", text: words(["robur run", ...own, name]) });
+    // Networks come by themselves, and volumes that don't exist are made.
+    const volumes = blocks.map((block) => `--block ${quote(`${block}=${block}`)}`);
+    const size = blocks.length === 0 ? "" : "--size 64M";
+    groups.push({ title: "Run it", text: words(["robur run", ...volumes, size, name]) });
     const tender = devices.map(([kind, text]) => `--${kind}:${text}`);
     groups.push({
       title: `Run it by solo5-${target}`,

@@ -1,18 +1,21 @@
 /** A job's page, and its JSON. */
-import { reproducibilityOf } from "../../../web/components/builds.tsx";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
 import { JobPage, type Shown } from "../../../web/pages/job.tsx";
+import type { JobDefinition } from "../../builds/api.ts";
 import type { Job } from "../../store/api.ts";
-import { rebuildCounts } from "../../trust/reproductions.ts";
 import { visitOf } from "../access/visit.ts";
 import { consoleTail } from "../builds/console-lines.ts";
-import { existingJob } from "../builds/find.ts";
+import { existingJob, jobIn } from "../builds/find.ts";
 import { json, wantsJson } from "../builds/negotiate.ts";
+import { originOf } from "../builds/origin.ts";
 import { jobBuildsJson } from "../builds/original-json.ts";
 import { type PlatformFilter, jobPath, platformFilter } from "../builds/paths.ts";
+import { reproducibility } from "../builds/reproducibility.ts";
 import { readmeHtml } from "../builds/readme.ts";
 import { groupRuns } from "../builds/run-groups.ts";
 import type { ServerContext } from "../context.ts";
+import { notFound } from "../http/http-error.ts";
+import { mayDo } from "./may-do.ts";
 import { html, pageContext } from "./render.tsx";
 
 /** Runs on one page; in the strip; in the charts; and what JSON lists at most, which in the original has no bound. */
@@ -23,6 +26,8 @@ const JSON_RUNS = 10_000;
 /** How many failures show the end of their console, and how much of it. */
 const EXCERPTS = 3;
 const EXCERPT_LINES = 12;
+/** Runs and what waits. */
+const ACTIVE = 20;
 
 /** `withFailed`: the address ends in /failed. Throws HttpError 404. */
 export async function jobPage(
@@ -31,15 +36,19 @@ export async function jobPage(
   name: string,
   withFailed: boolean,
 ): Promise<Response> {
-  const job = existingJob(context, name);
   const filter = platformFilter(request);
-  if (wantsJson(request)) return json(listJson(context, job, filter, withFailed));
+  if (wantsJson(request)) return json(listJson(context, existingJob(context, name), filter, withFailed));
+  const { builds, buildService } = context;
+  const definition = visitOf(request).principal.scopes.has("read")
+    ? buildService.job(jobIn(name))
+    : undefined;
+  const job = builds.job(jobIn(name)) ?? onlyDefined(definition);
+  if (job === undefined) throw notFound(`job ${name}`);
   const { searchParams, pathname } = new URL(request.url);
   const platform = filter.kind === "one" ? filter.platform : undefined;
   const shown = readShown(searchParams.get("show"), withFailed);
   const start = Number(/^\d{1,7}$/.exec(searchParams.get("start") ?? "")?.[0] ?? 0);
   const one = platform === undefined ? {} : { platform };
-  const { builds } = context;
   const runs =
     filter.kind === "unknown"
       ? []
@@ -66,7 +75,10 @@ export async function jobPage(
   return html(
     <JobPage
       page={{ ...pageContext(request, visitOf(request), context.now()), path: jobPath(job.name) }}
-      {...{ job, groups, course, coursePlatform, excerpts, shown, platform }}
+      {...{ job, definition, groups, course, coursePlatform, excerpts, shown, platform }}
+      origin={originOf(request)}
+      may={mayDo(request)}
+      active={buildService.runs({ job: job.name, states: ["running", "queued"], limit: ACTIVE })}
       readme={job.readme === undefined ? undefined : readmeHtml(job.readme)}
       platforms={platformsOf(context, job, filter)}
       next={runs.length > RUNS ? `${pathname}?${more}#builds` : undefined}
@@ -76,12 +88,20 @@ export async function jobPage(
   );
 }
 
+/** A job that was never built, which is known to those who may know how it is. */
+function onlyDefined(definition: JobDefinition | undefined): Job | undefined {
+  if (definition === undefined) return undefined;
+  const nothing = { section: undefined, synopsis: undefined, description: undefined, readme: undefined };
+  return { name: definition.name, ...nothing, platforms: [] };
+}
+
 function readShown(text: string | null, withFailed: boolean): Shown {
   if (text === "successful" || text === "failed") return text;
   return withFailed && text === null ? "failed" : "all";
 }
 
-function platformsOf({ builds, db }: ServerContext, job: Job, filter: PlatformFilter) {
+function platformsOf(context: ServerContext, job: Job, filter: PlatformFilter) {
+  const { builds } = context;
   const chosen = job.platforms.filter((name) => filter.kind !== "one" || name === filter.platform);
   return chosen.map((platform) => {
     const latest = builds.latest(job.name, platform);
@@ -89,10 +109,7 @@ function platformsOf({ builds, db }: ServerContext, job: Job, filter: PlatformFi
       platform,
       latest,
       recent: builds.buildsOf(job.name, { platform, limit: STRIP, kind: "all" }),
-      reproduced:
-        latest === undefined
-          ? undefined
-          : reproducibilityOf(latest, builds.reproductions(latest), rebuildCounts(db, latest.id)),
+      reproduced: latest === undefined ? undefined : reproducibility(context, latest),
     };
   });
 }

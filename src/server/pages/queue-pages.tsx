@@ -2,15 +2,15 @@
 import { Elysia, t } from "elysia";
 import { QueuePage } from "../../../web/pages/queue.tsx";
 import { RunConsolePage, RunPage } from "../../../web/pages/run.tsx";
-import type { MayDo } from "../../../web/pages/run-parts.tsx";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
 import type { ConsoleLine, JobDefinition, Run } from "../../builds/api.ts";
-import { printable } from "../../orchestrator/console/line.ts";
+import { printable } from "../../lib/printable.ts";
 import { visitOf } from "../access/visit.ts";
 import { runPath } from "../builds/run-paths.ts";
 import type { ServerContext } from "../context.ts";
 import { given, jobNameIn, runIn } from "../routes/build-answers.ts";
 import { storedLines } from "../routes/run-console.ts";
+import { mayDo } from "./may-do.ts";
 import { html, ownPath, pageContext, readForm, seeOther } from "./render.tsx";
 
 /** Of each run on the queue's page. */
@@ -22,11 +22,6 @@ const ENDED = 10;
 const RUNNING_MAX = 100;
 /** Characters of a line that are shown. */
 const LONGEST = 4000;
-
-export function mayDo(request: Request): MayDo {
-  const { scopes } = visitOf(request).principal;
-  return { operate: scopes.has("operate"), administer: scopes.has("admin") };
-}
 
 /** Who builds where, and who asked for it, is nothing for strangers. */
 function seenBy(request: Request, run: Run): Run {

@@ -8,6 +8,10 @@ import { fillWorld } from "./world.ts";
 
 const isWithout = lacks(needsBrowser());
 
+/** The longest names that are taken, without a place to break them. */
+const LONG_JOB = "j".repeat(128);
+const LONG_PLATFORM = "p".repeat(128);
+
 /** Whatever a builder may say, as somebody would who means harm. */
 const EVIL = `<img src=x onerror="document.title='hacked'"><script>document.title='hacked'</script>`;
 const EVIL_README = `# ${EVIL}
@@ -53,6 +57,14 @@ describe.skipIf(isWithout)("the pages of builds", () => {
     const answer = await send("/api/v1/jobs/evil/builds", form);
     expect(answer.status).toBe(201);
     evil = ((await answer.json()) as { build: { id: string } }).build.id;
+    const long = new FormData();
+    long.append("build", JSON.stringify({ platform: LONG_PLATFORM, result: { kind: "exited", code: 0 } }));
+    long.append("console", new Blob([`0.1s:${"y".repeat(3000)}\n`]), "c");
+    long.append("file", new Blob(["x"]), `bin/${"x".repeat(200)}`);
+    long.append("file", new Blob(["y"]), `doc/\u202egnp.${"d".repeat(200)}`);
+    const longAnswer = await send(`/api/v1/jobs/${LONG_JOB}/builds`, long);
+    expect(longAnswer.status).toBe(201);
+    const longId = ((await longAnswer.json()) as { build: { id: string } }).build.id;
     const ids = async (kind: string) => {
       const list = await fetch(`${served.base}/api/v1/jobs/dns-primary-git/builds?kind=${kind}`);
       return ((await list.json()) as { builds: { id: string }[] }).builds.map(({ id }) => id);
@@ -74,6 +86,12 @@ describe.skipIf(isWithout)("the pages of builds", () => {
       "no search": "/search?q=x509+%3C",
       log: `/job/dns-primary-git/build/${failed}/log`,
       missing: "/job/nothing",
+      "search help": "/search",
+      "search for another hash": `/search?q=${"ab".repeat(64)}`,
+      "long job": `/job/${LONG_JOB}`,
+      "long build": `/job/${LONG_JOB}/build/${longId}`,
+      "long log": `/job/${LONG_JOB}/build/${longId}/log`,
+      "long compare": `/compare/${longId}/${good[0]}`,
       "evil job": "/job/evil",
       "evil build": `/job/evil/build/${evil}`,
       "evil log": `/job/evil/build/${evil}/log?q=img`,
@@ -114,11 +132,33 @@ describe.skipIf(isWithout)("the pages of builds", () => {
     await page.evaluate(
       "for (const d of document.querySelectorAll('details:not(.picture):not(.menu)')) d.open = true",
     );
-    const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+    // A phone's own innerWidth grows with what is too wide.
+    const width = page.viewportSize()?.width ?? 0;
+    const overflow = await page.evaluate(`document.documentElement.scrollWidth - ${width}`);
     return [
       ...(await complaintsOf(page)).map((complaint) => `${name}: ${complaint}`),
       ...(Number(overflow) > 0 ? [`${name} is ${String(overflow)} pixels too wide`] : []),
+      ...(await squeezed(page, name)),
     ];
+  }
+
+  /** Text that stands in a column of single letters, or that the edge of its card cuts off. */
+  async function squeezed(page: Page, name: string): Promise<string[]> {
+    return await page
+      .evaluate(
+        `(() => {
+      const bad = [];
+      for (const e of document.querySelectorAll("main :is(td, dd, h1, h2, p), main li:not(.strip li)")) {
+        const { width, height, right } = e.getBoundingClientRect();
+        if (width === 0 || height === 0 || e.querySelector(".strip") !== null) continue;
+        if (width < 30 && e.textContent.trim().length > 5) bad.push("squeezed: " + e.textContent.trim().slice(0, 40));
+        const card = e.closest(".table-card")?.getBoundingClientRect();
+        if (card !== undefined && right > card.right + 1) bad.push("cut off: " + e.textContent.trim().slice(0, 40));
+      }
+      return bad.slice(0, 3);
+    })()`,
+      )
+      .then((found) => (found as string[]).map((text) => `${name}: ${text}`));
   }
 
   test("are accessible, fit a desktop, and run nothing that a build says", async () => {
@@ -135,6 +175,30 @@ describe.skipIf(isWithout)("the pages of builds", () => {
     } as const;
     expect(await walk(options, complaints)).toEqual([]);
   }, 180_000);
+
+  test("fit a tablet, where the bar leaves little room", async () => {
+    const look = async (page: Page, name: string) => {
+      const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+      const tooWide = Number(overflow) > 0 ? [`${name} is ${String(overflow)} pixels too wide`] : [];
+      return [...tooWide, ...(await squeezed(page, name))];
+    };
+    expect(await walk({ viewport: { width: 820, height: 1180 } }, look)).toEqual([]);
+  }, 120_000);
+
+  test("show the end of a console first, and what binaries say when it is there", async () => {
+    const context = await browser.newContext({ viewport: { width: 390, height: 844 } });
+    const page = await context.newPage();
+    await page.goto(served.base + paths["failed build"]!);
+    const isEndSeen = await page.evaluate(`(() => {
+      const box = document.querySelector(".console.tail");
+      const { bottom } = box.querySelector(".line:last-child").getBoundingClientRect();
+      return box.scrollHeight > box.clientHeight && bottom <= box.getBoundingClientRect().bottom;
+    })()`);
+    expect(isEndSeen).toBe(true);
+    await page.goto(served.base + paths["compare"]!);
+    await page.locator("#inside h2", { hasText: "Sections of" }).waitFor();
+    await context.close();
+  }, 60_000);
 
   test("are whole without scripts: everything is found by links and forms", async () => {
     const context = await browser.newContext({ javaScriptEnabled: false });
@@ -164,6 +228,8 @@ describe.skipIf(isWithout)("the pages of builds", () => {
     await page.waitForURL(`${served.base}/`);
     // The start shows how builds are doing.
     expect(await page.locator(".home-builds li").count()).toBeGreaterThan(3);
+    await page.setViewportSize({ width: 390, height: 844 });
+    expect(await page.evaluate<number>("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
     await page.goto(`${served.base}/job/evil/build/${evil}`);
     await page.click("text=Keep for good");
     expect(await page.locator(".badges").textContent()).toContain("kept");

@@ -192,10 +192,12 @@ describe("commands", () => {
     const shell = Bun.spawnSync([
       "sh",
       "-c",
-      `show() { for a; do printf '[%s]' "$a"; done; }\nshow ${groups[1]!.text}`,
+      `show() { for a; do printf '[%s]' "$a"; done; }\nshow ${groups[1]!.text}\nshow ${groups[2]!.text}`,
     ]);
+    // Networks come by themselves, and volumes are made.
     expect(shell.stdout.toString()).toBe(
-      "[robur][run][--net][service=tap100][--block][da;ta=da;ta.img][it's $(x).hvt]",
+      "[robur][run][--block][da;ta=da;ta][--size][64M][it's $(x).hvt]" +
+        "[solo5-hvt][--net:service=tap100][--block:da;ta=da;ta.img][--][it's $(x).hvt]",
     );
   });
 
