@@ -165,7 +165,7 @@ function Waiting({ page, queues, dropped, manned, may }: QueueProps) {
               <tr>
                 <th scope="col">Place</th>
                 <th scope="col">Build</th>
-                <th scope="col">Why</th>
+                {page.user !== undefined && <th scope="col">Why</th>}
                 <th scope="col">Queued</th>
                 <th scope="col">
                   <span class="hidden-text">Actions</span>
@@ -208,15 +208,14 @@ function WaitingRow({ page, run, place, may }: RowProps) {
       <td class="name break">
         <a href={path}>{nameOf(run)}</a>
         {run.attempts > 0 && <span class="small muted"> tried {times(run.attempts)}</span>}
-      </td>
-      <td class="small break why">
-        {run.reason}
         {run.notBefore > page.now && (
-          <span class="muted">
-            , not before <Ago at={run.notBefore} page={page} />
+          <span class="small muted">
+            {" "}
+            not before <Ago at={run.notBefore} page={page} />
           </span>
         )}
       </td>
+      {page.user !== undefined && <td class="small break why">{run.reason}</td>}
       <td class="small muted queued">
         <Ago at={run.queuedAt} page={page} />
       </td>

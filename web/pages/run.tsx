@@ -161,7 +161,7 @@ function Facts({ page, run, before }: Pick<RunPageProps, "page" | "run" | "befor
         )}
         <dt>Queued</dt>
         <dd>
-          <Ago at={run.queuedAt} page={page} /> <span class="muted small">{moment(run.queuedAt)}</span>
+          <Ago at={run.queuedAt} page={page} /> <span class="muted small minute">{moment(run.queuedAt)}</span>
         </dd>
         {run.state === "queued" && before !== undefined && (
           <>
@@ -180,7 +180,8 @@ function Facts({ page, run, before }: Pick<RunPageProps, "page" | "run" | "befor
           <>
             <dt>Began</dt>
             <dd>
-              <Ago at={run.startedAt} page={page} /> <span class="muted small">{moment(run.startedAt)}</span>
+              <Ago at={run.startedAt} page={page} />{" "}
+              <span class="muted small minute">{moment(run.startedAt)}</span>
             </dd>
           </>
         )}

@@ -5,6 +5,7 @@ import { buildPath, jobPath } from "../../src/server/builds/paths.ts";
 import { Hash, ResultBadge } from "../components/builds.tsx";
 import { formatSize } from "../components/format.ts";
 import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
+import { sentence } from "./gate.tsx";
 import { SearchField } from "./search-field.tsx";
 
 interface SearchProps {
@@ -33,7 +34,7 @@ export function SearchPage({ page, query, jobs, builds, next, complaint }: Searc
       <div class="stack">
         {complaint !== undefined && (
           <div class="notice bad" role="alert">
-            <p class="break">{complaint}</p>
+            <p class="break">{sentence(complaint)}</p>
           </div>
         )}
         {isEmpty && <p class="card">Nothing here is like that. It may have been built elsewhere.</p>}

@@ -44,12 +44,10 @@ export function VisualisationPage({ page, title, back, children }: Visualisation
 export function NoVisualisationPage({
   page,
   message,
-}: {
-  readonly page: PageContext;
-  readonly message: string;
-}) {
+  back,
+}: Pick<VisualisationPageProps, "page" | "back"> & { readonly message: string }) {
   return (
-    <VisualisationPage page={page} title="No picture">
+    <VisualisationPage page={page} title="No picture" {...(back === undefined ? {} : { back })}>
       <p class="muted">There is nothing to draw: {message}.</p>
     </VisualisationPage>
   );

@@ -72,11 +72,15 @@ async function answer(
   const build = id === undefined ? undefined : context.builds.build(id);
   const drawn =
     build === undefined ? { missing: "there is no such build" } : await draw(context, request, build);
-  if (build === undefined || "missing" in drawn) {
+  const back =
+    build === undefined
+      ? undefined
+      : { href: buildPath(build), name: `${build.job}, build ${build.id.slice(0, 8)}` };
+  if (back === undefined || "missing" in drawn) {
     const message = "missing" in drawn ? drawn.missing : "";
-    return html(<NoVisualisationPage page={page} message={message} />, 404, FRAMED_BY_US);
+    const where = back === undefined ? {} : { back };
+    return html(<NoVisualisationPage page={page} message={message} {...where} />, 404, FRAMED_BY_US);
   }
-  const back = { href: buildPath(build), name: `${build.job}, build ${build.id.slice(0, 8)}` };
   const whole = html(
     <VisualisationPage page={page} title={drawn.title} back={back}>
       {drawn.picture}
