@@ -28,11 +28,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option("format", { choices: FORMATS, default: "text" as const, describe: "how to write it" })
     .option("json", { type: "boolean", default: false, describe: "the same as --format json" })
     .option("quiet", { alias: "q", type: "boolean", default: false, describe: "only the exit status" })
-    .option("binary", {
+    .option("no-binary", {
       type: "boolean",
-      default: true,
-      describe:
-        "look into the binaries too: sections, libraries, functions, texts; --no-binary leaves it out",
+      default: false,
+      describe: "don't look into the binaries for sections, libraries, functions and texts",
     })
     .option("platform", {
       type: "string",
@@ -51,7 +50,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     const { left, right } = flags as unknown as { left: string; right: string };
     const comparison =
       isLocal(left) && isLocal(right)
-        ? await compareLocal(left, right, flags.binary)
+        ? await compareLocal(left, right, !flags.noBinary)
         : await compareKept(connect(flags.host), left, right, flags);
     if (!flags.quiet) print(render(comparison, flags.json ? "json" : flags.format));
     process.exitCode = isSame(comparison) ? 0 : 1;
@@ -76,7 +75,7 @@ async function compareKept(
   client: ReturnType<typeof connect>,
   left: string,
   right: string,
-  { platform, binary }: { readonly platform: string | undefined; readonly binary: boolean },
+  { platform, noBinary }: { readonly platform: string | undefined; readonly noBinary: boolean },
 ): Promise<Comparison> {
   const local = [left, right].find((word) => word.includes("/"));
   if (local !== undefined) {
@@ -86,7 +85,7 @@ async function compareKept(
   }
   const l = await resolveBuild(client, left, platform);
   const r = await resolveBuild(client, right, platform);
-  const response = await client.request(`/api/v1/compare/${l.build.id}/${r.build.id}?binary=${binary}`);
+  const response = await client.request(`/api/v1/compare/${l.build.id}/${r.build.id}?binary=${!noBinary}`);
   return (await response.json()) as Comparison;
 }
 

@@ -131,7 +131,9 @@ describe("robur diff of kept builds", () => {
     const { code, stdout } = await ask("hello@0845", "18455214-8a9b-413a-b116-a65353dc0743");
     expect([code, stdout]).toEqual([1, expect.stringContaining("+++ right/lib-5/opam")]);
     expect(stdout).toMatch(/! \.text \d+ -> \d+ bytes/);
-    expect((await ask("hello@0845", "hello@1845", "--no-binary")).stdout).not.toContain(".text");
+    const outside = await ask("hello@0845", "hello@1845", "--no-binary");
+    expect([outside.code, outside.stderr]).toEqual([1, ""]);
+    expect(outside.stdout).not.toContain(".text");
     expect(await ask("hello@0845", "hello@0845")).toMatchObject({ code: 0 });
     expect(await ask("hello@0845", "hello@9999")).toMatchObject({ code: 2, stdout: "" });
   });
