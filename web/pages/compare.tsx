@@ -253,7 +253,8 @@ export function ChoosePage({ page, jobs, job, builds }: ChooseProps) {
         </div>
       </div>
       <div class="stack narrow">
-        <form class="card" method="get" action="/compare">
+        {jobs.length === 0 && <p class="card muted">Nothing was built yet.</p>}
+        <form class="card" method="get" action="/compare" hidden={jobs.length === 0}>
           <div class="field">
             <label for="job">Job</label>
             <select id="job" name="job">

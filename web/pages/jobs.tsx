@@ -3,6 +3,7 @@ import type { BuildSummary, JobOverview } from "../../src/store/api.ts";
 import { bySection } from "../../src/server/builds/original-json.ts";
 import { buildPath, filePath, jobPath } from "../../src/server/builds/paths.ts";
 import {
+  Command,
   type Reproducibility,
   ReproducedBadge,
   SizeDelta,
@@ -68,12 +69,16 @@ export function JobsPage({ page, entries, total, query, choices, activeDays }: J
             {activeDays === undefined ? "" : `, built within ${activeDays} days`}
           </p>
         </div>
-        <SearchField />
+        {total > 0 && <SearchField />}
       </div>
       <div class="stack">
-        <Filter page={page} query={query} choices={choices} />
-        {entries.length === 0 ? (
-          <p class="card muted">{total === 0 ? "Nothing was built yet." : "No job is like that."}</p>
+        {total > 0 && <Filter page={page} query={query} choices={choices} />}
+        {total === 0 && activeDays === undefined ? (
+          <FirstBuilds page={page} />
+        ) : total === 0 ? (
+          <p class="card muted">All jobs rest: none was built within {activeDays} days.</p>
+        ) : entries.length === 0 ? (
+          <p class="card muted">No job is like that.</p>
         ) : (
           <JobTable page={page} entries={entries} isGrouped={query.order === "section"} />
         )}
@@ -83,12 +88,42 @@ export function JobsPage({ page, entries, total, query, choices, activeDays }: J
           ) : (
             <a href="/all-builds">All jobs, also those that rest</a>
           )}
-          <a href="/failed-builds">Latest failed builds</a>
-          <a href="/compare">Compare two builds</a>
+          {total > 0 && (
+            <>
+              <a href="/failed-builds">Latest failed builds</a>
+              <a href="/compare">Compare two builds</a>
+            </>
+          )}
         </p>
         <About />
       </div>
     </Page>
+  );
+}
+
+const FIRST_BUILDS: readonly (readonly [title: string, command: string])[] = [
+  ["Built here, an opam package every day", "robur job orb hello mirage-unikernel-hello --start"],
+  ["Somebody else's", "robur pull dns-primary-git --from https://builds.robur.coop --store"],
+  ["One of your own", "robur push hello hello.hvt --platform debian-12"],
+  ["All that a builder-web has", "robur import builder-web /var/lib/builder-web"],
+];
+
+/** Where builds come from; strangers can do nothing about it. */
+function FirstBuilds({ page }: { page: PageContext }) {
+  if (page.user === undefined) return <p class="card muted">Nothing was built yet.</p>;
+  return (
+    <section class="card" aria-labelledby="first-builds">
+      <h2 id="first-builds">Nothing was built yet</h2>
+      {FIRST_BUILDS.map(([title, command]) => (
+        <div key={title} class="step">
+          <h3>{title}</h3>
+          <Command text={command} />
+        </div>
+      ))}
+      <p class="after">
+        Jobs are defined on <a href="/queue">the queue's page</a> as well.
+      </p>
+    </section>
   );
 }
 

@@ -124,6 +124,20 @@ describe("a badge", () => {
   });
 });
 
+describe("where there is nothing to show", () => {
+  test("it is said, and who may do something about it is told how", async () => {
+    const harness = createHarness();
+    const cookie = harness.cookie(harness.user("root", "admin"));
+    expect(await textOf(harness, "/all-builds", cookie)).toContain("robur import builder-web");
+    expect(await textOf(harness, "/all-builds")).not.toContain("robur import");
+    expect(await textOf(harness, "/compare")).toContain("Nothing was built yet.");
+    const resting = await serverWith({});
+    resting.now += 400 * DAY;
+    expect(await textOf(resting, "/")).toContain("All jobs rest: none was built within 30 days.");
+    expect(await textOf(resting, "/all-builds")).toContain("hello");
+  });
+});
+
 describe("a job that was defined and never built", () => {
   const define = (harness: Harness) =>
     harness.ask("/api/v1/schedule", {
