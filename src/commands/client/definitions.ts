@@ -24,7 +24,7 @@ export async function withDefinitions(client: Client, built: readonly JobOvervie
     const found = defined.get(job.name);
     defined.delete(job.name);
     const { schedule, nextAt = null, isEnabled = false, platforms = [] } = found ?? {};
-    const built = job.latest.map(({ platform }) => platform as string);
+    const built = job.recent.map(({ platform }) => platform as string);
     return { ...job, schedule, nextAt, isEnabled, platforms: [...new Set([...built, ...platforms])] };
   });
   const unbuilt = [...defined.values()].map(({ name, schedule, nextAt, isEnabled, platforms }): ListedJob => {

@@ -222,6 +222,11 @@ describe("builds", () => {
       renderText(compare({ ...inputs, ...main(left) }, { ...inputs, ...main(right) }), { isColoured: false });
     expect(said("a", "b")).toContain("the inputs are the same: this is not reproducible");
     expect(said("a", "a")).not.toContain("not reproducible");
+    // Of builds without a record of their inputs nothing is said, also where the comparison came as JSON.
+    const bare = { build: main("a").build, files: { "bin/a": "a" } };
+    const unknown = compare(bare, { build: main("b").build, files: { "bin/a": "b" } });
+    for (const one of [unknown, JSON.parse(JSON.stringify(unknown)) as typeof unknown])
+      expect(renderText(one, { isColoured: false })).not.toContain("not reproducible");
   });
 
   test("tell devices and targets apart", () => {
