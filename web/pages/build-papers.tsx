@@ -1,5 +1,6 @@
 /** A build's papers: what came of building it again, and who has signed what about it. */
 import { buildPath } from "../../src/server/builds/paths.ts";
+import { quote } from "../../src/server/builds/run-commands.ts";
 import type { Build } from "../../src/store/api.ts";
 import type { StatementView } from "../../src/trust/listing.ts";
 import { type Reproduction, type Verdict, summaryOf } from "../../src/trust/reproductions.ts";
@@ -44,7 +45,7 @@ export function Rebuilds({ page, build, rebuilds, origin }: RebuildsProps) {
       <details class="after">
         <summary>Build it again yourself</summary>
         <p class="small muted">From the recorded inputs, in a sandbox, compared bit by bit:</p>
-        <Command text={`robur reproduce ${origin}${buildPath(build)}`} />
+        <Command text={`robur reproduce ${quote(`${origin}${buildPath(build)}`)}`} />
       </details>
     </>
   );
@@ -104,7 +105,10 @@ interface VouchersProps {
 
 /** Signed statements, and how to check them without this server. */
 export function Vouchers({ page, build, statements, origin, ownKey }: VouchersProps) {
-  const file = baseName(build.main?.path ?? build.artifacts[0]!.path);
+  const name = baseName(build.main?.path ?? build.artifacts[0]!.path);
+  // It is no option, whatever it begins with.
+  const file = name.startsWith("-") ? `./${name}` : name;
+  const statementsFile = quote(`${file}.jsonl`);
   return (
     <section class="card" aria-labelledby="vouchers">
       <div class="card-head">
@@ -138,8 +142,8 @@ export function Vouchers({ page, build, statements, origin, ownKey }: VouchersPr
             </p>
             <Command
               text={[
-                `curl -sSo ${file}.jsonl ${origin}${buildPath(build)}/attestations`,
-                `robur verify ${file} --statements ${file}.jsonl --by ${ownKey}`,
+                `curl -sSo ${statementsFile} ${quote(`${origin}${buildPath(build)}/attestations`)}`,
+                `robur verify ${quote(file)} --statements ${statementsFile} --by ${ownKey}`,
               ].join("\n")}
             />
           </details>

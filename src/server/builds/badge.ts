@@ -23,7 +23,7 @@ export function badgeOf(
     case "unconfirmed":
       return { label, word: "built", tone: "good" };
     case "reproduced":
-      return { label, word: `reproduced ×${reproduced.builds}`, tone: "good" };
+      return { label, word: `reproduced ×${reproduced.builds + reproduced.rebuilds}`, tone: "good" };
   }
 }
 

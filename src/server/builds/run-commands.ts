@@ -12,7 +12,8 @@ export function runCommands(build: BuildSummary, origin: string): CommandGroup[]
   const { main, solo5, job } = build;
   if (main === undefined) return [];
   const file = main.path.slice(main.path.lastIndexOf("/") + 1);
-  const name = quote(file);
+  // It is no option, whatever it begins with.
+  const name = quote(file.startsWith("-") ? `./${file}` : file);
   const fetch = `curl -fLo ${name} ${quote(origin + filePath(build, main.path))}\necho ${quote(`${main.sha256}  ${file}`)} | sha256sum -c`;
   const groups: CommandGroup[] = [{ title: "Download and verify", text: fetch }];
   if (file.endsWith(".deb")) {
@@ -66,7 +67,7 @@ export function aptCommands(origin: string, platform: Platform): string {
   ].join("\n");
 }
 
-/** For a POSIX shell. */
-function quote(text: string): string {
+/** One word for a POSIX shell: files are called as whoever built them likes. */
+export function quote(text: string): string {
   return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

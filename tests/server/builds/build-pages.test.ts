@@ -4,6 +4,9 @@ import { readFileSync } from "node:fs";
 import { badgeOf, badgeSvg } from "../../../src/server/builds/badge.ts";
 import type { BuildSummary } from "../../../src/store/api.ts";
 import type { Comparison } from "../../../src/store/comparison/comparison.ts";
+import { sha256Of } from "../../../src/lib/sha256-of.ts";
+import { signEnvelope } from "../../../src/trust/envelope.ts";
+import { keepAttestation, ownKey } from "../../../src/trust/records.ts";
 import { keepReproduction } from "../../../src/trust/reproductions.ts";
 import { compileC, objcopy } from "../../image/compiled.ts";
 import { lacks, needsCommands } from "../../needs.ts";
@@ -205,12 +208,46 @@ describe("a build that was made again", () => {
         undefined,
       );
     keep("GOOD", "all files are the same");
-    expect(await textOf(harness, PATH)).toMatch(/reproduced ×1 .*Reproduced by 1 build .*the same came/);
+    expect(await textOf(harness, PATH)).toMatch(/reproduced ×1 .*Reproduced by 1 rebuild .*the same/);
     expect(await textOf(harness, "/job/hello")).toContain("reproduced ×1");
+    expect(await (await harness.ask("/job/hello/badge.svg")).text()).toContain("build: reproduced ×1");
     keep("BAD", "bin/hello.hvt differs <b>");
     const text = await textOf(harness, PATH);
-    expect(text).toMatch(/Not reproducible .*something else came .*bin\/hello.hvt differs &lt;b>/);
+    expect(text).toMatch(/Not reproducible .*differs .*bin\/hello.hvt differs &lt;b>/);
     expect(await textOf(harness, "/all-builds")).toContain("not reproducible");
+  });
+});
+
+describe("commands to be copied", () => {
+  test("are safe in a shell, whatever the file is called", async () => {
+    const name = "-x'; touch $(id) `id`.hvt";
+    const harness = await serverWith({ files: [[`bin/${name}`, "binary"]] });
+    const { context } = harness;
+    const envelope = signEnvelope(
+      new TextEncoder().encode(
+        JSON.stringify({
+          _type: "https://in-toto.io/Statement/v1",
+          subject: [{ name, digest: { sha256: sha256Of("binary") } }],
+          predicateType: "https://slsa.dev/provenance/v1",
+          predicate: {},
+        }),
+      ),
+      ownKey(context.db, 1),
+    );
+    keepAttestation(context.db, envelope, { build: ID }, 1);
+    const page = await (await harness.ask(PATH, { page: true })).text();
+    const commands = [...page.matchAll(/<pre class="command"[^>]*>(.*?)<\/pre>/gs)].map(([, html]) =>
+      html!.replaceAll("&lt;", "<").replaceAll("&quot;", '"').replaceAll("&amp;", "&"),
+    );
+    const lines = commands.join("\n").split("\n");
+    expect(lines.filter((line) => /^(?:curl|robur)/.test(line)).length).toBeGreaterThan(3);
+    const show = `show() { for a; do printf '[%s]' "$a"; done; echo; }\n`;
+    for (const line of lines.filter((one) => /^(?:curl|robur)/.test(one))) {
+      const { stdout, stderr } = Bun.spawnSync(["sh", "-c", `${show}show ${line}`]);
+      expect(stderr.toString()).toBe("");
+      expect(stdout.toString()).not.toContain("uid=");
+      if (stdout.toString().includes("touch")) expect(stdout.toString()).toContain(`[./${name}`);
+    }
   });
 });
 
