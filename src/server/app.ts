@@ -9,6 +9,7 @@ import { fileRoutes } from "./builds/file-routes.ts";
 import { uploadRoutes } from "./builds/upload-routes.ts";
 import { releaseRoutes } from "./routes/releases.ts";
 import type { ServerContext } from "./context.ts";
+import { notFound } from "./http/http-error.ts";
 import { buildPages } from "./pages/build-pages.tsx";
 import { deployPages } from "./pages/deploy-pages.tsx";
 import { gatePages } from "./pages/gate-pages.tsx";
@@ -49,12 +50,19 @@ export function createApp(context: ServerContext, limits: Limits): AnyElysia {
     .onError({ as: "global" }, ({ error, request }) => refuse(context, request, visitOf(request), error))
     // Before a request's content is checked, so that who may not ask learns nothing of what could be asked.
     .onTransform({ as: "global" }, ({ request, route, path, params }) =>
-      authorise(context, { request, route, path, params: (params ?? {}) as Record<string, unknown> }),
+      authorise(context, { request, route, path, params: decoded(params) }),
     )
     .use(apiRoutes(context, limits))
     .use(otherRoutes(context, limits, document));
   checkTable(app.routes);
   return app;
+}
+
+/** The framework hands on null for a segment that can't be decoded, such as %zz. Throws HttpError 404: it names nothing. */
+function decoded(params: unknown): Readonly<Record<string, unknown>> {
+  const known = (params ?? {}) as Readonly<Record<string, unknown>>;
+  if (Object.values(known).includes(null)) throw notFound("such page");
+  return known;
 }
 
 /** Everything that isn't the client's: its type is left out, since all of them together are too much for the compiler. */

@@ -13,6 +13,7 @@ import { type Peer, type Visit, rememberVisit } from "./access/visit.ts";
 import { recordOutcome } from "./accounts/audit.ts";
 import { newId } from "./accounts/secrets.ts";
 import type { ServerContext } from "./context.ts";
+import { addressed } from "./http/addressed.ts";
 import { readCookie } from "./http/cookies.ts";
 import { addHeaders } from "./http/headers.ts";
 import { HttpError } from "./http/http-error.ts";
@@ -28,8 +29,10 @@ export function frontDoor(
   limits: Limits,
   fetch: (request: Request) => Response | Promise<Response>,
 ): Door {
-  return async (original, peer) => {
+  return async (incoming, peer) => {
     const started = performance.now();
+    const original = addressed(incoming);
+    if (original === undefined) return badHost();
     let visit: Visit = newVisit(context, original, peer);
     let response: Response;
     try {
@@ -51,6 +54,14 @@ export function frontDoor(
     });
     return response;
   };
+}
+
+function badHost(): Response {
+  const text = "the header Host can't be the name of a host\n";
+  const headers = { "content-type": "text/plain; charset=utf-8" };
+  const response = new Response(text, { status: 400, headers });
+  addHeaders(response.headers, newId());
+  return response;
 }
 
 /** The framework's own answers to HEAD say that a stream is 0 bytes long. */

@@ -25,7 +25,8 @@ export function restOf(request: Request, count: number): string {
   return pathname
     .split("/")
     .slice(1 + count)
-    .join("/");
+    .join("/")
+    .replace(/\/$/, "");
 }
 
 /** A path with each segment decoded once; undefined where that can't be. */

@@ -73,6 +73,11 @@ describe("what the original's clients ask for", () => {
     ]);
     expect(await moved(harness, "/job/hello/build/0845")).toEqual([302, PATH]);
     expect((await harness.ask(`/job/hello/build/${ID.toUpperCase()}`, JSON_WANTED)).status).toBe(200);
+    // One slash more at the end.
+    for (const path of ["", "/f/bin/hello.hvt", "/script", "/console", "/exec", "/all.tar.gz"]) {
+      expect([path, (await harness.ask(`${PATH}${path}/`)).status]).toEqual([path, 200]);
+    }
+    expect((await harness.ask(`${PATH}/f/bin/hello.hvt//`)).status).toBe(404);
   });
 
   test("the logo is where other pages show it from", async () => {
