@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ROUTES } from "../../src/server/access/route-table.ts";
 import { BODY_LIMIT } from "../../src/server/http/limit-body.ts";
 import { SHA } from "./fake-orchestrator.ts";
 import { BASE, createHarness, errorOf } from "./harness.ts";
@@ -156,6 +157,57 @@ describe("bodies", () => {
     const { code, why } = await errorOf(invalid);
     expect(code).toBe("invalid");
     expect(why).toContain("config.memoryMb");
+  });
+});
+
+describe("addresses", () => {
+  test("a segment that can't be decoded names nothing, whatever the route", async () => {
+    const harness = createHarness();
+    for (const route of Object.keys(ROUTES).filter((name) => name.includes("/:"))) {
+      const [method = "", pattern = ""] = route.split(" ");
+      for (const junk of ["%", "%zz", "%ff"]) {
+        const path = pattern.replaceAll(/:[a-z0-9]+/g, junk).replace("*", junk);
+        const { status } = await harness.ask(path, { method, socket: true });
+        expect([method, path, status]).toEqual([method, path, 404]);
+      }
+    }
+  });
+
+  test("without a Host it is a request all the same; what can't be a host is refused", async () => {
+    const harness = createHarness();
+    // What the runtime makes of such a request: an address that is no more than the path.
+    const request = (host: string | undefined) => {
+      const headers = new Headers(host === undefined ? {} : { host });
+      const bare = new Request("http://x/healthz?a", { headers });
+      Object.defineProperty(bare, "url", { value: "/healthz?a" });
+      return bare;
+    };
+    const peer = { via: "tcp", address: "192.0.2.7", keepOpen: () => undefined } as const;
+    expect((await harness.door(request(undefined), peer)).status).toBe(200);
+    expect((await harness.door(request(""), peer)).status).toBe(200);
+    const refused = await harness.door(request("a b"), peer);
+    expect([refused.status, await refused.text()]).toEqual([
+      400,
+      "the header Host can't be the name of a host\n",
+    ]);
+  });
+});
+
+describe("settings", () => {
+  test("that nobody could read aren't taken", async () => {
+    const harness = createHarness();
+    const set = (key: string, json: unknown) =>
+      harness.ask(`/api/v1/settings/${key}`, { method: "PUT", json, socket: true });
+    for (const [key, json] of [
+      ["anything", {}],
+      ["builds.public", { value: "no" }],
+      ["store.retention", { value: { keepSuccessful: 0 } }],
+      ["store.retention", { value: [] }],
+    ] as const) {
+      expect([key, json, (await set(key, json)).status]).toEqual([key, json, 422]);
+    }
+    expect((await set("builds.public", { value: false })).status).toBe(200);
+    expect((await set("store.retention", { value: { keepSuccessful: 3 } })).status).toBe(200);
   });
 });
 

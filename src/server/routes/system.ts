@@ -6,6 +6,7 @@ import { parseBackupSettings, writeBackupSettings } from "../../db/backup/settin
 import { write } from "../../db/open.ts";
 import { ROOT_PATH } from "../../orchestrator/names.ts";
 import { COMMIT, VERSION } from "../../lib/version.ts";
+import { RETENTION, parseRetention } from "../../store/collection/retention-settings.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError, notFound } from "../http/http-error.ts";
@@ -65,11 +66,20 @@ export function systemRoutes(context: ServerContext) {
     });
 }
 
-/** Refuses what nobody could read. Keys that are not known here are for those who read them. Throws HttpError. */
+/** Refuses what nobody could read. Keys that are not known here are for those who read them. Throws HttpError, StoreError. */
 function checkSetting(key: string, value: unknown): void {
+  const complaint = complaintOf(key, value);
+  if (complaint === undefined) return;
+  throw new HttpError(422, "invalid-setting", `the setting ${key}: ${complaint}`);
+}
+
+function complaintOf(key: string, value: unknown): string | undefined {
+  if (value === undefined) return "its value is missing";
+  // Whatever isn't false would leave them open to everybody.
+  if (key === "builds.public" && typeof value !== "boolean") return "it is true or false";
+  if (key === RETENTION) parseRetention(value);
   const parsed = key === INFLUX ? parseInflux(value) : undefined;
-  if (typeof parsed === "string")
-    throw new HttpError(422, "invalid-setting", `the setting ${key}: ${parsed}`);
+  return typeof parsed === "string" ? parsed : undefined;
 }
 
 /** What the machine has, in bytes. */

@@ -14,12 +14,13 @@ export interface RetentionSettings {
 /** Nothing goes by itself. */
 export const KEEP_ALL: RetentionSettings = { keepSuccessful: null, maxAgeDays: null };
 
-const KEY = "store.retention";
+/** Its key there. */
+export const RETENTION = "store.retention";
 const MOST = 1_000_000;
 
 /** The settings as they are stored, or KEEP_ALL. Throws StoreError bad-setting for a stored one that isn't understood. */
 export function readRetention(db: Database): RetentionSettings {
-  const row = db.query<{ value: string }, [string]>("SELECT value FROM setting WHERE key = ?").get(KEY);
+  const row = db.query<{ value: string }, [string]>("SELECT value FROM setting WHERE key = ?").get(RETENTION);
   return row === null ? KEEP_ALL : parseRetention(JSON.parse(row.value));
 }
 
@@ -41,7 +42,7 @@ export function writeRetention(db: Database, settings: RetentionSettings): void 
       .query(
         "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
       )
-      .run(KEY, value),
+      .run(RETENTION, value),
   );
 }
 
