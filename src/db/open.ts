@@ -23,13 +23,16 @@ export interface OpenOptions {
 
 const BUSY_TIMEOUT_MS = 10_000;
 
-/** The order matters: the time-out first, for the second needs a lock. Sizes: 200 MB of log, 32 MB of cache. */
+/**
+ * The order matters: the time-out first, for the second needs a lock. Sizes: 200 MB of log, 8 MB of cache. More of
+ * it would be filled by whatever file is written or read, and given back by nobody; the kernel has a cache as well.
+ */
 const PRAGMAS = [
   "journal_size_limit = 200000000",
   "synchronous = NORMAL",
   "foreign_keys = ON",
   "temp_store = MEMORY",
-  "cache_size = -32000",
+  "cache_size = -8000",
 ];
 
 /** Where the database of a data directory is. */

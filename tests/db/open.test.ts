@@ -55,7 +55,7 @@ describe("a fresh database", () => {
     const db = open(scratch.file());
     const pragma = (name: string) => Object.values(db.query(`PRAGMA ${name}`).get() as object)[0] as unknown;
     const names = ["journal_mode", "busy_timeout", "synchronous", "foreign_keys", "temp_store", "cache_size"];
-    expect(names.map(pragma)).toEqual(["wal", 10000, 1, 1, 2, -32000]);
+    expect(names.map(pragma)).toEqual(["wal", 10000, 1, 1, 2, -8000]);
     expect(pragma("journal_size_limit")).toBe(200000000);
     db.close();
   });
