@@ -59,7 +59,7 @@ export const RECORD_LIMITS: RecordLimits = {
   console: 256 * MIB,
   line: 16 * MIB,
   path: KIB,
-  files: 100_000,
+  files: 10_000,
 };
 
 /** Longest texts that aren't counted by a limit of their own, headers included. */

@@ -3,8 +3,8 @@ import { createGzip } from "node:zlib";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Pack, pack } from "tar-stream";
-import type { Build, Content } from "../../store/api.ts";
-import type { ServerContext } from "../context.ts";
+import { Turns } from "../../lib/turns.ts";
+import type { Build, BuildStore, Content, ContentStore } from "../../store/api.ts";
 
 interface Entry {
   readonly name: string;
@@ -18,7 +18,10 @@ export interface ArchiveOptions {
   readonly withLog: boolean;
 }
 
-type Context = Pick<ServerContext, "builds" | "contents">;
+interface Context {
+  readonly builds: BuildStore;
+  readonly contents: ContentStore;
+}
 
 /** The archive. Entries are in the order of their paths, at the time when the build finished; what isn't kept is left out. */
 export function archive(context: Context, build: Build, options: ArchiveOptions): ReadableStream<Uint8Array> {
@@ -46,7 +49,9 @@ async function fill(
   seconds: number,
 ): Promise<void> {
   const mtime = new Date(seconds * 1000);
+  const turns = new Turns();
   const put = async ({ name, mode, content }: Entry) => {
+    await turns.give();
     const entry = tar.entry({ name, mode, size: content.size, mtime, type: "file" });
     await pipeline(Readable.from(contents.read(content)), entry);
   };

@@ -4,6 +4,7 @@
  * the next collection removes.
  */
 import type { Database } from "bun:sqlite";
+import { Turns } from "../../lib/turns.ts";
 import { encodeEntry } from "../../protocols/builder/record-writer.ts";
 import { ENTRY, type RecordLimits, type RecordPart, readRecord } from "../../protocols/builder/record.ts";
 import { decode } from "../../protocols/der/der.ts";
@@ -91,8 +92,10 @@ async function receive(
   let script: Content | undefined;
   let console: Content | undefined;
   const files = new FileList();
+  const turns = new Turns();
   for await (const part of readRecord(record, { limits, frame: (bytes) => frame.add(bytes) })) {
     await frame.flush(PIECE);
+    await turns.give();
     switch (part.kind) {
       case "name":
         Object.assign(fields, { job: acceptJob(part.name, upload) });
@@ -104,7 +107,10 @@ async function receive(
         Object.assign(fields, acceptIdentity(reception, part, upload));
         break;
       case "console":
-        for (const entry of part.encoded) await spool.push(entry);
+        for (const entry of part.encoded) {
+          await spool.push(entry);
+          if (turns.isDue) await turns.give();
+        }
         break;
       case "end": {
         const { startedAt, finishedAt, result } = part;
@@ -138,10 +144,12 @@ export async function receiveFiles(reception: Reception, build: NewBuild): Promi
     acceptId(reception, build.id);
     await using spool = new ConsoleSpool(reception.contents, session);
     await using text = new PieceWriter(session.writer());
+    const turns = new Turns();
     for await (const entry of build.console) {
       await spool.push(encodeEntry(entry));
       text.add(consoleText(entry.delta, entry.text));
       await text.flush(PIECE);
+      if (turns.isDue) await turns.give();
     }
     await text.flush(0);
     const files = new FileList();
@@ -230,10 +238,12 @@ function exists(
 
 async function putConsole(session: ContentSession, spool: ConsoleSpool): Promise<Content> {
   await using text = new PieceWriter(session.writer());
+  const turns = new Turns();
   for await (const entries of spool.reversed()) {
     for (const entry of entries) {
       const { delta, text: bytes } = decode(ENTRY, entry);
       text.add(consoleText(delta, bytes));
+      if (turns.isDue) await turns.give();
     }
     await text.flush(PIECE);
   }

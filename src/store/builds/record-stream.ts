@@ -1,5 +1,6 @@
 /** Gives records back: a frame, with the bytes of the files where they belong. */
 import type { Database } from "bun:sqlite";
+import { Turns } from "../../lib/turns.ts";
 import { ByteInput } from "../../protocols/der/byte-input.ts";
 import { StoreError } from "../store-error.ts";
 import type { BuildId, Content, ContentStore } from "../api.ts";
@@ -35,6 +36,7 @@ async function* pieces(
   frame: Content,
 ): AsyncGenerator<Uint8Array, void, void> {
   await using input = new ByteInput(contents.read(frame));
+  const turns = new Turns();
   let position = 0;
   for (;;) {
     const rows = db
@@ -43,6 +45,7 @@ async function* pieces(
       )
       .all(build, position, ROWS);
     for (const { offset, content } of rows) {
+      await turns.give();
       yield* input.pass(offset - input.offset);
       const found = contents.byId(content);
       if (found === undefined)

@@ -104,7 +104,7 @@ async function dropUploads({ db, now, steps, holds }: Run): Promise<number> {
     .all(now - UPLOAD_MS);
   let dropped = 0;
   await steps.each(expired, ({ id, content }) => {
-    if (holds.all().has(content)) return;
+    if (holds.has(content)) return;
     const { changes } = db.query("DELETE FROM upload WHERE id = ? AND used_at < ?").run(id, now - UPLOAD_MS);
     dropped += changes;
   });
@@ -149,7 +149,7 @@ async function dropContents(run: Run): Promise<void> {
       const isTheSame = db
         .query<{ is: 0 | 1 }, [number]>('SELECT sha256 IS NOT NULL AS "is" FROM content WHERE id = ?')
         .get(id);
-      if (isTheSame?.is !== isFinished || holds.all().has(id)) return;
+      if (isTheSame?.is !== isFinished || holds.has(id)) return;
       if (remove.run(id).changes === 0) return;
       if (isFinished === 1) {
         counts.contents += 1;
@@ -250,7 +250,7 @@ async function countOnly(run: Run): Promise<void> {
     for (let after = 0; after < Infinity;) {
       const { rows, last } = unreferenced(run, condition, after);
       for (const { id, isFinished, size } of rows) {
-        if (live.has(id) || holds.all().has(id)) continue;
+        if (live.has(id) || holds.has(id)) continue;
         insert.run(id);
         counts.contents += isFinished;
         counts.unfinished += 1 - isFinished;

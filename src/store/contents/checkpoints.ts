@@ -43,6 +43,7 @@ export class Checkpoints {
 
   /** To be told of bytes that were written; resolves when more may be. */
   async wrote(bytes: number): Promise<void> {
+    if (this.#writers === 0) return;
     this.#written += bytes;
     if (this.#isUsed && this.#written >= EVERY) {
       this.#written = 0;

@@ -3,7 +3,7 @@ import { sha256Bytes } from "../../lib/sha256.ts";
 import { sha256Of } from "../../lib/sha256-of.ts";
 import { KIB } from "../../lib/units.ts";
 import type { Content, ContentWriter, Expected, Sha256 } from "../api.ts";
-import { Cutter } from "../chunks/cut.ts";
+import { Cutter, MIN } from "../chunks/cut.ts";
 import { packSync } from "../chunks/pack.ts";
 import { StoreError } from "../store-error.ts";
 import { type Place, dropUnfinished, finishContent, insertUnfinished, insertWhole } from "./content-rows.ts";
@@ -19,6 +19,9 @@ export interface WriterStore extends GrowingStore {
 
 /** Up to here a content is cut, hashed and compressed at once: half a millisecond. */
 const SMALL = 64 * KIB;
+
+/** Bytes of the log that a content takes whatever its size: a page of each table and index that has it. */
+const SMALL_COST = 24 * KIB;
 
 interface Unfinished {
   readonly id: number;
@@ -66,6 +69,7 @@ class StoredWriter implements ContentWriter {
     this.#isOver = true;
     this.#keep(content);
     this.#end();
+    if (unfinished === undefined) await this.#store.checkpoints.wrote(content.size + SMALL_COST);
     return content;
   }
 
@@ -89,17 +93,7 @@ class StoredWriter implements ContentWriter {
     const bytes = this.#first;
     const sha256 = sha256Of(bytes);
     checkExpected(sha256, bytes.length, expected);
-    const chunks: (Place & { readonly bytes: Uint8Array })[] = [];
-    const cutter = new Cutter();
-    let offset = 0;
-    const take = (chunk: Uint8Array) => {
-      if (chunk.length === 0) return;
-      const place = { offset, size: chunk.length, sha256: sha256Bytes(sha256Of(chunk)) };
-      chunks.push({ ...place, bytes: chunk.slice() });
-      offset += chunk.length;
-    };
-    cutter.push(bytes, take);
-    take(cutter.tail());
+    const chunks = cutAll(bytes);
     const { db, now } = this.#store;
     return insertWhole(db, { sha256, size: bytes.length, now: now() }, chunks, (i) =>
       packSync(chunks[i]!.bytes),
@@ -124,6 +118,30 @@ class StoredWriter implements ContentWriter {
     this.#unfinished?.held[Symbol.dispose]();
     this.#unfinished = undefined;
   }
+}
+
+interface Cut extends Place {
+  readonly bytes: Uint8Array;
+}
+
+/** The chunks of all of a content. */
+function cutAll(bytes: Uint8Array): Cut[] {
+  const chunks: Cut[] = [];
+  let offset = 0;
+  const take = (chunk: Uint8Array) => {
+    if (chunk.length === 0) return;
+    const place = { offset, size: chunk.length, sha256: sha256Bytes(sha256Of(chunk)) };
+    chunks.push({ ...place, bytes: chunk.slice() });
+    offset += chunk.length;
+  };
+  // Nothing is cut before MIN bytes, and a cutter has a large buffer.
+  if (bytes.length <= MIN) take(bytes);
+  else {
+    const cutter = new Cutter();
+    cutter.push(bytes, take);
+    take(cutter.tail());
+  }
+  return chunks;
 }
 
 /** Throws StoreError where the bytes aren't those that were announced. */

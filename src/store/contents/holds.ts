@@ -55,7 +55,13 @@ export class Holds {
   }
 
   has(content: number): boolean {
-    return this.#counts.has(content);
+    return this.#counts.has(content) || this.#isRead(content);
+  }
+
+  /** Readings are few. */
+  #isRead(content: number): boolean {
+    const since = this.#now() - READING_MS;
+    return this.#readings.values().some((reading) => reading.content === content && reading.at >= since);
   }
 
   /** All that is held now. Forgets readings that nobody goes on with. */

@@ -2,6 +2,7 @@
  * The record of a build that came from a builder-web's data directory, which kept none: made of what it kept, as
  * builder-web makes one for its address `exec`. So the build can be taken over by others, and is built again from it.
  */
+import { Turns } from "../../lib/turns.ts";
 import { encodeEntry } from "../../protocols/builder/record-writer.ts";
 import { RECORD_LIMITS } from "../../protocols/builder/record.ts";
 import { DerError } from "../../protocols/der/der-error.ts";
@@ -48,7 +49,11 @@ export async function importedRecord(
   if (!isWhole || script.size > RECORD_LIMITS.script || console.size > RECORD_LIMITS.console)
     return undefined;
   await using spool = new ConsoleSpool(contents, session);
-  for await (const entry of consoleEntries(contents.read(console))) await spool.push(encodeEntry(entry));
+  const turns = new Turns();
+  for await (const entry of consoleEntries(contents.read(console))) {
+    await spool.push(encodeEntry(entry));
+    if (turns.isDue) await turns.give();
+  }
   const hasOwn = readme === null || files.some(({ path }) => path === README);
   const first = hasOwn ? [] : [{ path: README, content: await session.put(Buffer.from(readme, "utf8")) }];
   const fields = {

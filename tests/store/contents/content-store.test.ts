@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { sha256Of } from "../../../src/lib/sha256-of.ts";
+import { MIB } from "../../../src/lib/units.ts";
 import type { Content, Sha256 } from "../../../src/store/api.ts";
 import { openDatabase } from "../../../src/db/open.ts";
 import { openContentStore } from "../../../src/store/contents/content-store.ts";
@@ -204,6 +206,16 @@ test("a full database is said so, and nothing is half kept", async () => {
   await contents[Symbol.asyncDispose]();
   db.close();
 });
+
+test("the log stays small, whatever small contents come beside a large one", async () => {
+  await using world = storeWorld();
+  await using session = world.contents.session();
+  await using large = session.writer();
+  await large.write(randomBytes(MIB, 3));
+  for (let i = 0; i < 4000; i++) await session.put(Buffer.from(`content ${i}`));
+  // Each takes a page of six tables and indexes: 100 MB, were nothing written back.
+  expect(statSync(`${world.path}-wal`).size).toBeLessThan(60 * MIB);
+}, 60_000);
 
 test("ten thousand small contents take a few seconds at most", async () => {
   await using world = storeWorld();
