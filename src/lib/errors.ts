@@ -26,8 +26,14 @@ export class UsageError extends RoburError<"usage"> {
   }
 }
 
+/** What went wrong first: where cleaning up after it fails as well, the language hides it behind that. */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
+}
+
 /** The text of an error for standard error, several lines, each ended by a newline. */
-export function formatError(error: unknown): string {
+export function formatError(thrown: unknown): string {
+  const error = firstError(thrown);
   if (!(error instanceof RoburError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return `error: this is a fault in robur itself, please report it\n  ${text.replaceAll("\n", "\n  ")}\n`;
@@ -39,7 +45,8 @@ export function formatError(error: unknown): string {
 }
 
 /** A one-line form, as the original tenders print theirs. */
-export function errorLine(error: unknown): string {
+export function errorLine(thrown: unknown): string {
+  const error = firstError(thrown);
   if (!(error instanceof RoburError)) return formatError(error).trimEnd();
   return visible(error.why === undefined ? error.message : `${error.message}: ${error.why}`);
 }

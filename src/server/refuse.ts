@@ -1,5 +1,6 @@
 /** The one place where an error becomes an answer. */
 import { explainSqlite } from "../db/database-error.ts";
+import { firstError } from "../lib/errors.ts";
 import type { Visit } from "./access/visit.ts";
 import type { ServerContext } from "./context.ts";
 import { isBuildsPath } from "./builds/paths.ts";
@@ -12,8 +13,9 @@ export function refuse(
   { db, log }: Pick<ServerContext, "db" | "log">,
   request: Request,
   visit: Visit,
-  error: unknown,
+  thrown: unknown,
 ): Response {
+  const error = firstError(thrown);
   // Reading meets damaged pages as well, and only writing has its words for them.
   const problem = problemOf(explainSqlite(error, db.filename));
   if (problem.status >= 500 && problem.code !== "not-set-up") {

@@ -1,6 +1,7 @@
 // Errors as they are printed.
 import { describe, expect, test } from "bun:test";
 import { RoburError, UsageError, errorLine, formatError, visible } from "../../src/lib/errors.ts";
+import { problemOf } from "../../src/server/http/error-response.ts";
 
 describe("an error that people read", () => {
   const cause = new TypeError("below");
@@ -58,4 +59,27 @@ describe("anything else that is thrown", () => {
     delete (bare as { stack?: string }).stack;
     expect(formatError(bare)).toContain("no stack");
   });
+});
+
+test("an error while cleaning up doesn't hide the one that it was cleaned up for", async () => {
+  class Broken implements Disposable {
+    [Symbol.dispose]() {
+      throw new Error("and this too");
+    }
+  }
+  const work = () => {
+    using _one = new Broken();
+    using _two = new Broken();
+    throw new RoburError("disk-full", "the disk is full");
+  };
+  let thrown: unknown;
+  try {
+    work();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toBeInstanceOf(SuppressedError);
+  expect(formatError(thrown)).toBe("error: the disk is full\n");
+  expect(errorLine(thrown)).toBe("the disk is full");
+  expect(problemOf(thrown)).toMatchObject({ status: 507, code: "disk-full" });
 });

@@ -1,5 +1,5 @@
 /** Every error's way out: a status, and the same five fields in JSON and on a page. */
-import { RoburError } from "../../lib/errors.ts";
+import { RoburError, firstError } from "../../lib/errors.ts";
 import type { Refusal } from "../../orchestrator/api.ts";
 import { HttpError } from "./http-error.ts";
 
@@ -36,7 +36,8 @@ const STATUS: Readonly<Record<string, number>> = {
 const FAULTS = new Set(["DatabaseError", "OsError"]);
 
 /** What an error says to whoever asked. A fault of robur's own says no more than that it is one. */
-export function problemOf(error: unknown): Problem {
+export function problemOf(thrown: unknown): Problem {
+  const error = firstError(thrown);
   if (error instanceof HttpError) return error;
   if (error instanceof RoburError) {
     const { code, message, why, hint } = error;

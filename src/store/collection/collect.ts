@@ -9,9 +9,12 @@
  */
 import type { Database } from "bun:sqlite";
 import { write } from "../../db/open.ts";
-import type { Holds } from "../contents/holds.ts";
+import type { OpenContents } from "../contents/content-store.ts";
 import { contentReferences, isUnreferenced } from "./references.ts";
 import { Steps } from "./steps.ts";
+
+/** The contents of the same database. */
+export type CollectedContents = Pick<OpenContents, "holds" | "checkpoints">;
 
 export interface CollectOptions {
   /** Milliseconds since 1970. */
@@ -33,7 +36,7 @@ export interface Collected {
   /** As they were kept. */
   readonly chunkBytes: number;
   readonly pictures: number;
-  /** By which the file became shorter, when its log is written back. */
+  /** By which the file became shorter. */
   readonly returnedBytes: number;
 }
 
@@ -55,7 +58,7 @@ const running = new WeakMap<Database, Promise<unknown>>();
 /** Runs a collection to its end, or to the signal's, after one that runs already. Throws DatabaseError. */
 export function collect(
   db: Database,
-  contents: { readonly holds: Holds },
+  contents: CollectedContents,
   options: CollectOptions,
 ): Promise<Collected> {
   const before = running.get(db) ?? Promise.resolve();
@@ -69,7 +72,7 @@ export function collect(
 
 async function run(
   db: Database,
-  { holds }: { readonly holds: Holds },
+  { holds, checkpoints }: CollectedContents,
   { now, signal, dryRun = false }: CollectOptions,
 ): Promise<Collected> {
   const counts: Counts = {
@@ -87,12 +90,14 @@ async function run(
   await dropChunks(run);
   counts.pictures = await dropPictures(run);
   counts.returnedBytes = await returnPages(run);
+  // Only then is the file shorter.
+  await checkpoints.writeBack();
   return counts;
 }
 
 interface Run {
   readonly db: Database;
-  readonly holds: Holds;
+  readonly holds: OpenContents["holds"];
   readonly now: number;
   readonly steps: Steps;
   readonly counts: Counts;

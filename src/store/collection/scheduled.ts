@@ -2,14 +2,13 @@
 import type { Database } from "bun:sqlite";
 import { RoburError, errorLine } from "../../lib/errors.ts";
 import type { BuildStore } from "../api.ts";
-import type { Holds } from "../contents/holds.ts";
-import { type Collected, collect } from "./collect.ts";
+import { type Collected, type CollectedContents, collect } from "./collect.ts";
 import { removeBuilds } from "./remove-builds.ts";
 import { readRetention, rulesOf } from "./retention-settings.ts";
 
 export interface CollectionSchedule {
   readonly db: Database;
-  readonly contents: { readonly holds: Holds };
+  readonly contents: CollectedContents;
   readonly builds: Pick<BuildStore, "remove">;
   /** Milliseconds since 1970. */
   readonly now: () => number;

@@ -8,6 +8,7 @@ import type { Database } from "bun:sqlite";
 import { MIB } from "../../lib/units.ts";
 import type { ChunkWorkers } from "../chunks/workers.ts";
 import { StoreError } from "../store-error.ts";
+import { type Disk, checkRoom, diskOf } from "./room.ts";
 
 const EVERY = 16 * MIB;
 /** SQLite's own default, in pages. */
@@ -21,11 +22,16 @@ export class Checkpoints {
   #running: Promise<void> | undefined;
   /** A database in memory has no log; and one failure is enough. */
   #isUsed: boolean;
+  readonly #hasFile: boolean;
+  readonly #disk: () => Disk;
 
-  constructor(db: Database, workers: ChunkWorkers) {
+  /** `disk`: the one that the database is on. */
+  constructor(db: Database, workers: ChunkWorkers, disk: () => Disk = () => diskOf(db.filename)) {
     this.#db = db;
     this.#workers = workers;
-    this.#isUsed = db.filename !== "" && db.filename !== ":memory:";
+    this.#hasFile = db.filename !== "" && db.filename !== ":memory:";
+    this.#isUsed = this.#hasFile;
+    this.#disk = disk;
   }
 
   /** While the answer isn't disposed of, SQLite doesn't do it by itself. */
@@ -41,15 +47,31 @@ export class Checkpoints {
     };
   }
 
-  /** To be told of bytes that were written; resolves when more may be. */
+  /**
+   * Resolves when nothing is written back just now. Whoever writes something large waits for it first: what were
+   * written meanwhile would keep the log from beginning anew.
+   */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  /** To be told of bytes that were written; resolves when more may be. Throws DatabaseError disk-full. */
   async wrote(bytes: number): Promise<void> {
+    if (this.#hasFile) checkRoom(this.#db.filename, this.#disk());
     if (this.#writers === 0) return;
     this.#written += bytes;
     if (this.#isUsed && this.#written >= EVERY) {
       this.#written = 0;
       this.#running ??= this.#checkpoint();
     }
-    await this.#running;
+    await this.idle();
+  }
+
+  /** Writes the log back now, as far as nobody reads older pages. */
+  async writeBack(): Promise<void> {
+    await this.idle();
+    if (this.#isUsed) this.#running ??= this.#checkpoint();
+    await this.idle();
   }
 
   async #checkpoint(): Promise<void> {

@@ -9,10 +9,13 @@ import { Checkpoints } from "./checkpoints.ts";
 import { readContent, readWhole } from "./content-reader.ts";
 import { type WriterStore, openWriter } from "./content-writer.ts";
 import { Holds } from "./holds.ts";
+import type { Disk } from "./room.ts";
 
 export interface ContentStoreOptions {
   /** Milliseconds since 1970. Default: the clock. */
   readonly now?: () => number;
+  /** The disk that the database is on. Default: what the kernel says of it. */
+  readonly disk?: () => Disk;
 }
 
 /** A content store as collection and uploads see it. */
@@ -49,7 +52,13 @@ export function openContentStore(db: Database, options: ContentStoreOptions = {}
     return row === null ? undefined : contentOf(row);
   };
   const workers = new ChunkWorkers();
-  const store: WriterStore = { db, holds, now, workers, checkpoints: new Checkpoints(db, workers) };
+  const store: WriterStore = {
+    db,
+    holds,
+    now,
+    workers,
+    checkpoints: new Checkpoints(db, workers, options.disk),
+  };
   return {
     ...store,
     find,

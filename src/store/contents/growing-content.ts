@@ -126,9 +126,11 @@ export class GrowingContent implements Disposable {
     this.#spare.push(answer.buffer);
     const places = this.#place(answer);
     if (this.#failure === undefined && places.length > 0) {
+      await this.#checkpoints.idle();
       const missing = referTo(this.#db, this.#content, places);
       const packed = await this.#stream.pack(answer.request, missing);
       if (missing.length > 0) {
+        await this.#checkpoints.idle();
         const added = missing.map((i) => places[i]!);
         addChunks(this.#db, this.#content, added, packed);
         await this.#checkpoints.wrote(packed.reduce((sum, { length }) => sum + length, 0));

@@ -1,10 +1,11 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { sha256Of } from "../../../src/lib/sha256-of.ts";
 import { MIB } from "../../../src/lib/units.ts";
 import type { Content, Sha256 } from "../../../src/store/api.ts";
 import { openDatabase } from "../../../src/db/open.ts";
+import { collect } from "../../../src/store/collection/collect.ts";
 import { openContentStore } from "../../../src/store/contents/content-store.ts";
 import { temporaryDirectory } from "../../robur.ts";
 import { randomBytes } from "../bytes.ts";
@@ -216,6 +217,57 @@ test("the log stays small, whatever small contents come beside a large one", asy
   // Each takes a page of six tables and indexes: 100 MB, were nothing written back.
   expect(statSync(`${world.path}-wal`).size).toBeLessThan(60 * MIB);
 }, 60_000);
+
+test("the log stays small while large contents come in, several at once", async () => {
+  await using world = storeWorld();
+  await using session = world.contents.session();
+  const writers = [0, 1].map(async (which) => {
+    await using writer = session.writer();
+    for (let i = 0; i < 48; i++) await writer.write(randomBytes(MIB, 100 * which + i + 1));
+    return await writer.finish();
+  });
+  await Promise.all(writers);
+  expect(statSync(`${world.path}-wal`).size).toBeLessThan(40 * MIB);
+}, 60_000);
+
+describe("a disk that is nearly full", () => {
+  /** A store whose disk has that many bytes left, but for what is written to it. */
+  async function onDisk(size: number, left: number) {
+    const directory = temporaryDirectory();
+    const db = openDatabase(join(directory, "robur.db"));
+    const used = () => statSync(db.filename).size + statSync(`${db.filename}-wal`).size;
+    const before = used();
+    const disk = () => ({ size, free: left + before - used() });
+    const contents = openContentStore(db, { disk });
+    return { db, contents, disk };
+  }
+
+  test("isn't filled to its last byte by what is large, and takes more when there is room again", async () => {
+    const { db, contents, disk } = await onDisk(1000 * MIB, 100 * MIB);
+    await using session = contents.session();
+    expect(await codeOf(session.put(new Blob([randomBytes(150 * MIB, 1)]).stream()))).toBe("disk-full");
+    expect(disk().free).toBeGreaterThan(30 * MIB);
+    // What was refused takes no room any more.
+    await collect(db, contents, { now: Date.now() });
+    db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+    expect(disk().free).toBeGreaterThan(95 * MIB);
+    expect((await session.put(randomBytes(1000, 2))).size).toBe(1000);
+    await contents[Symbol.asyncDispose]();
+    db.close();
+  }, 60_000);
+
+  test("nor by what is small", async () => {
+    const { db, contents } = await onDisk(1000 * MIB, 60 * MIB);
+    await using session = contents.session();
+    expect(await codeOf(session.put(new Uint8Array(10)))).toBe("disk-full");
+    // Of a small disk an eighth is left.
+    const small = await onDisk(80 * MIB, 20 * MIB);
+    await using other = small.contents.session();
+    expect((await other.put(new Uint8Array(10))).size).toBe(10);
+    db.close();
+    small.db.close();
+  });
+});
 
 test("ten thousand small contents take a few seconds at most", async () => {
   await using world = storeWorld();
