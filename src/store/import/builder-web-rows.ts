@@ -15,7 +15,8 @@ const OLDEST = 16;
 const NEWEST = 18;
 /** From here on files are kept by their SHA-256. */
 const CONTENT_ADDRESSED = 18;
-const COPY = /^import-[0-9a-f-]{36}\.sqlite3$/;
+/** A copy, and what SQLite puts beside it while it is made. */
+const COPY = /^import-[0-9a-f-]{36}\.sqlite3(?:-journal|-wal|-shm)?$/;
 
 export interface UserRow {
   readonly id: number;
