@@ -74,11 +74,18 @@ async function answer(
   from: Pick<Peer, "via" | "address">,
 ): Promise<Response | undefined> {
   let isUpgraded = false;
+  let isWaiting = false;
   const response = await door(request, {
     ...from,
     keepOpen: () => server.timeout(request, 0),
+    waitForAnswer: () => {
+      isWaiting = true;
+      server.timeout(request, 0);
+    },
     upgrade: (data) => (isUpgraded = server.upgrade(request, { data })),
   });
+  // The connection may be used again, or have been left: it must not stay for ever.
+  if (isWaiting) server.timeout(request, COMMON.idleTimeout);
   return isUpgraded ? undefined : response;
 }
 

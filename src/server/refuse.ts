@@ -5,8 +5,15 @@ import type { Visit } from "./access/visit.ts";
 import type { ServerContext } from "./context.ts";
 import { isBuildsPath } from "./builds/paths.ts";
 import { buildsProblem, nothingThere } from "./builds/refuse-builds.tsx";
-import { problemJson, problemOf, wantsPage } from "./http/error-response.ts";
+import { type Problem, problemJson, problemOf, wantsPage } from "./http/error-response.ts";
 import { errorPage } from "./pages/error-page.tsx";
+
+/** Nobody hears it; the log and the audit log do. */
+const GONE: Problem = {
+  status: 400,
+  code: "broken-off",
+  message: "the connection was closed before the request was whole",
+};
 
 /** The answer for an error: a page for browsers, JSON for all others. Faults go to the log. */
 export function refuse(
@@ -17,7 +24,7 @@ export function refuse(
 ): Response {
   const error = firstError(thrown);
   // Reading meets damaged pages as well, and only writing has its words for them.
-  const problem = problemOf(explainSqlite(error, db.filename));
+  const problem = request.signal.aborted ? GONE : problemOf(explainSqlite(error, db.filename));
   if (problem.status >= 500 && problem.code !== "not-set-up") {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     log("error", text, { id: visit.id });

@@ -13,6 +13,8 @@ export interface Peer {
   readonly address: string;
   /** Lets the connection be silent for as long as it likes: for streams. */
   readonly keepOpen: () => void;
+  /** The same until the request is answered: for uploads. */
+  readonly waitForAnswer?: () => void;
   /** Makes the connection a WebSocket; false where that can't be. The request's answer is not sent then. */
   readonly upgrade?: (handlers: SocketHandlers) => boolean;
 }

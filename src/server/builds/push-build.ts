@@ -17,7 +17,7 @@ import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
 import { type Part, contentStream, fieldText, readMultipart } from "../http/multipart.ts";
 import { notPermitted, stored, uploadRight, uploaderOf } from "./upload-routes.ts";
-import { pacedBody } from "./slow-body.ts";
+import { uploadBody } from "./slow-body.ts";
 
 const Time = t.Integer({ minimum: 0, maximum: 253_402_300_799_999, description: "milliseconds since 1970" });
 const Signal = t.Integer({ minimum: -64, maximum: 255 });
@@ -62,10 +62,9 @@ const DEFAULT_SCRIPT = "# These files were built elsewhere\n";
 export async function pushBuild(context: ServerContext, request: Request, job: JobName): Promise<Build> {
   if (!uploadRight(context, request)(job)) throw notPermitted(job);
   await using session = context.contents.session();
-  const body = request.body === null ? null : pacedBody(request.body);
+  const body = uploadBody(request);
   const { facts, files, console: log } = await readParts(session, request.headers.get("content-type"), body);
-  const now = context.now();
-  const finishedAt = facts.finishedAt ?? now;
+  const finishedAt = facts.finishedAt ?? Math.max(context.now(), facts.startedAt ?? 0);
   const outcome = await context.builds.add({
     ...{ job, platform: facts.platform, id: facts.id, result: facts.result, files, finishedAt },
     startedAt: facts.startedAt ?? finishedAt,
@@ -97,6 +96,9 @@ async function readParts(
     body,
   });
   for await (const part of readMultipart(form)) {
+    if ((part.name === "build" ? facts : part.name === "console" ? console : undefined) !== undefined) {
+      throw new HttpError(422, "invalid", `the part ${part.name} is there twice`);
+    }
     if (part.name === "build") facts = readFacts(await fieldText(part));
     // What isn't known to be wanted isn't kept: the facts are small and come first.
     else if (facts === undefined) throw missingFacts("the part build comes first");

@@ -1,4 +1,5 @@
 /** Bodies of uploads: nobody holds a connection open by sending a byte now and then. */
+import { visitOf } from "../access/visit.ts";
 import { HttpError } from "../http/http-error.ts";
 
 export interface Pace {
@@ -11,6 +12,16 @@ export interface Pace {
 }
 
 const PACE: Pace = { silence: 60_000, rate: 256, window: 60_000 };
+
+/**
+ * The body of an upload at its sender's pace; null where there is none. The runtime's own time-out, which cuts off
+ * without a word whatever comes more slowly than 16 KB/s, doesn't count for it.
+ */
+export function uploadBody(request: Request): ReadableStream<Uint8Array> | null {
+  if (request.body === null) return null;
+  visitOf(request).peer.waitForAnswer?.();
+  return pacedBody(request.body);
+}
 
 /** The body's bytes as they come, and HttpError 408 where they come too slowly. */
 export function pacedBody(

@@ -9,7 +9,7 @@ import { runUploadScripts } from "../hooks/upload-scripts.ts";
 import { HttpError } from "../http/http-error.ts";
 import { noteBuild } from "./note-build.ts";
 import { buildPath } from "./paths.ts";
-import { pacedBody } from "./slow-body.ts";
+import { uploadBody } from "./slow-body.ts";
 
 const STATUS: Record<UploadRefusal["code"], number> = {
   "bad-record": 400,
@@ -53,8 +53,9 @@ export function notPermitted(job: string): HttpError {
 
 /** The body of an upload. Throws HttpError 400 where there is none. */
 export function bodyOf(request: Request): ReadableStream<Uint8Array> {
-  if (request.body === null) throw new HttpError(400, "empty", "there is nothing in the request's body");
-  return pacedBody(request.body);
+  const body = uploadBody(request);
+  if (body === null) throw new HttpError(400, "empty", "there is nothing in the request's body");
+  return body;
 }
 
 function created(build: Build): Response {
@@ -88,7 +89,7 @@ async function uploadBinary(context: ServerContext, { request, params }: Manual)
   const name = binaryName(new URL(request.url).searchParams.get("binary_name") ?? `${job}.bin`);
   if (!uploadRight(context, request)(job)) throw notPermitted(job);
   await using session = context.contents.session();
-  const content = await session.put(request.body === null ? new Uint8Array() : pacedBody(request.body));
+  const content = await session.put(uploadBody(request) ?? new Uint8Array());
   const at = context.now();
   const outcome = await context.builds.add({
     ...{ job, platform, startedAt: at, finishedAt: at, console: [], uploadedBy: uploaderOf(request) },

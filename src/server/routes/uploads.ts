@@ -12,7 +12,7 @@ import {
 } from "../../store/uploads/api.ts";
 import { openUploads } from "../../store/uploads/uploads.ts";
 import type { Content } from "../../store/api.ts";
-import { pacedBody } from "../builds/slow-body.ts";
+import { uploadBody } from "../builds/slow-body.ts";
 import { stored, uploadRight, uploaderOf } from "../builds/upload-routes.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError, notFound } from "../http/http-error.ts";
@@ -73,8 +73,7 @@ export function partialUploadRoutes(context: ServerContext) {
         const who = uploaderOf(request);
         const id = idIn(params.upload);
         const offset = offsetOf(request);
-        const body = request.body === null ? null : pacedBody(request.body);
-        const outcome = await uploads.append(who, id, offset, body);
+        const outcome = await uploads.append(who, id, offset, uploadBody(request));
         if (!outcome.ok) throw refusal(outcome.refusal, set.headers);
         set.headers["upload-offset"] = String(outcome.upload.offset);
         if (outcome.content === undefined) return { upload: outcome.upload };

@@ -261,6 +261,8 @@ describe("a build as a form", () => {
       [form({ platform: "p", startedAt: 2, finishedAt: 1 }, ["bin/a", "a"]), 422],
       [form({ platform: "p" }, ["../a", "a"]), 400],
       [form({ platform: "p" }, ["bin/a", "a"], ["bin/a", "b"]), 400],
+      [form({ platform: "p" }, ["build", "{}"]), 422],
+      [form({ platform: "p" }, ["console", "a"], ["console", "b"]), 422],
       ["plain", 415],
     ];
     for (const [body, status] of cases) {
@@ -301,6 +303,44 @@ describe("a build as a form", () => {
 });
 
 describe("bodies", () => {
+  test("come at their sender's pace: the runtime's time-out doesn't count until they are answered", async () => {
+    const harness = createHarness();
+    let waits = 0;
+    const peer = {
+      via: "socket",
+      address: "",
+      keepOpen: () => undefined,
+      waitForAnswer: () => void (waits += 1),
+    } as const;
+    const post = (path: string, body: string | FormData | typeof RECORD) =>
+      harness.door(new Request(`http://robur.test${path}`, { method: "POST", body }), peer);
+    expect((await post("/upload", RECORD)).status).toBe(201);
+    expect((await post("/job/x/platform/p/upload", "binary")).status).toBe(201);
+    const data = new FormData();
+    data.append("build", '{"platform":"p"}');
+    expect((await post("/api/v1/jobs/x/builds", data)).status).toBe(201);
+    expect(waits).toBe(3);
+    expect((await harness.door(new Request("http://robur.test/job/x"), peer)).status).toBe(200);
+    expect(waits).toBe(3);
+  });
+
+  test("whose sender goes away are no fault of robur's", async () => {
+    const logged: unknown[][] = [];
+    const harness = createHarness({ log: (...line) => void logged.push(line) });
+    const gone = new AbortController();
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        gone.abort();
+        // As the runtime says it.
+        controller.error(new DOMException("The connection was closed.", "AbortError"));
+      },
+    });
+    const request = new Request("http://robur.test/upload", { method: "POST", body, signal: gone.signal });
+    const peer = { via: "socket", address: "", keepOpen: () => undefined } as const;
+    expect((await harness.door(request, peer)).status).toBe(400);
+    expect(logged.filter(([level]) => level === "error")).toEqual([]);
+  });
+
   test("that come too slowly end", async () => {
     const dripping = new ReadableStream<Uint8Array>({
       async pull(controller) {

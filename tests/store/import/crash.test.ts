@@ -121,4 +121,4 @@ test(`${CRASHES} kills of an import leave whole builds only, and it goes on from
   expect(await importUntilKilled(own, theirs)).toBe(true);
   expect(await check(own, builds)).toBe(BUILDS);
   expect(readdirSync(own).filter((name) => name.startsWith("import-"))).toEqual([]);
-}, 1_200_000);
+}, 3_600_000);
