@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { type Pack, pack } from "tar-stream";
 import { Turns } from "../../lib/turns.ts";
 import type { Build, BuildStore, Content, ContentStore } from "../../store/api.ts";
+import { StoreError } from "../../store/store-error.ts";
 
 interface Entry {
   readonly name: string;
@@ -55,10 +56,15 @@ async function fill(
     const entry = tar.entry({ name, mode, size: content.size, mtime, type: "file" });
     await pipeline(Readable.from(contents.read(content)), entry);
   };
-  for (const { path } of build.artifacts.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
-    const content = builds.artifact(build.id, path)?.content;
-    if (content !== undefined)
-      await put({ name: path, mode: path.startsWith("bin/") ? 0o755 : 0o644, content });
+  // All are held from here on: the build may be removed meanwhile.
+  await using session = contents.session();
+  const files = build.artifacts
+    .filter(({ isKept }) => isKept)
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1))
+    .map(({ path, sha256 }) => ({ path, content: session.find(sha256) }));
+  for (const { path, content } of files) {
+    if (content === undefined) throw new StoreError("gone", `${path} was removed before it was packed`);
+    await put({ name: path, mode: path.startsWith("bin/") ? 0o755 : 0o644, content });
   }
   if (withLog) {
     await put({ name: "script.txt", mode: 0o644, content: build.script });

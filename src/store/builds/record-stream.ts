@@ -1,12 +1,17 @@
 /** Gives records back: a frame, with the bytes of the files where they belong. */
 import type { Database } from "bun:sqlite";
+import { sha256Text } from "../../lib/sha256.ts";
 import { Turns } from "../../lib/turns.ts";
 import { ByteInput } from "../../protocols/der/byte-input.ts";
 import { StoreError } from "../store-error.ts";
-import type { BuildId, Content, ContentStore } from "../api.ts";
+import type { BuildId, Content, ContentStore, Sha256 } from "../api.ts";
 
-/** Rows at a time. */
-const ROWS = 1000;
+/** A file of a record, and where its bytes belong in the frame. */
+interface Hole {
+  readonly offset: number;
+  readonly sha256: Sha256;
+  readonly size: number;
+}
 
 /** A build's exec document, or undefined where the build is unknown or has none. */
 export function recordOf(
@@ -20,40 +25,36 @@ export function recordOf(
   if (row === null || row.record === null) return undefined;
   const frame = contents.byId(row.record);
   if (frame === undefined) return undefined;
-  const { files } = db
-    .query<{ files: number }, [number]>(
-      `SELECT coalesce(sum(c.size), 0) AS files FROM record_file f CROSS JOIN content c ON c.id = f.content
-       WHERE f.build = ?`,
+  const holes = db
+    .query<{ offset: number; sha256: Uint8Array; size: number }, [number]>(
+      `SELECT f.offset, c.sha256, c.size FROM record_file f CROSS JOIN content c ON c.id = f.content
+       WHERE f.build = ? ORDER BY f.position`,
     )
-    .get(row.id)!;
-  return { size: frame.size + files, stream: () => streamOf(pieces(db, contents, row.id, frame)) };
+    .all(row.id)
+    .map(({ sha256, ...hole }): Hole => ({ ...hole, sha256: sha256Text(sha256) }));
+  const size = holes.reduce((sum, hole) => sum + hole.size, frame.size);
+  return { size, stream: () => streamOf(pieces(contents, frame, holes)) };
 }
 
 async function* pieces(
-  db: Database,
   contents: ContentStore,
-  build: number,
   frame: Content,
+  holes: readonly Hole[],
 ): AsyncGenerator<Uint8Array, void, void> {
-  await using input = new ByteInput(contents.read(frame));
+  // All are held from here on: the build may be removed meanwhile.
+  await using session = contents.session();
+  const find = (sha256: Sha256): Content => {
+    const content = session.find(sha256);
+    if (content !== undefined) return content;
+    throw new StoreError("gone", "the build was removed before its record was read");
+  };
+  const files = holes.map(({ offset, sha256 }) => ({ offset, content: find(sha256) }));
+  await using input = new ByteInput(contents.read(find(frame.sha256)));
   const turns = new Turns();
-  let position = 0;
-  for (;;) {
-    const rows = db
-      .query<{ offset: number; content: number }, [number, number, number]>(
-        `SELECT offset, content FROM record_file WHERE build = ? AND position >= ? ORDER BY position LIMIT ?`,
-      )
-      .all(build, position, ROWS);
-    for (const { offset, content } of rows) {
-      await turns.give();
-      yield* input.pass(offset - input.offset);
-      const found = contents.byId(content);
-      if (found === undefined)
-        throw new StoreError("gone", "the build was removed while its record was read");
-      yield* contents.read(found);
-    }
-    position += rows.length;
-    if (rows.length < ROWS) break;
+  for (const { offset, content } of files) {
+    await turns.give();
+    yield* input.pass(offset - input.offset);
+    yield* contents.read(content);
   }
   yield* input.pass(frame.size - input.offset);
 }
