@@ -371,7 +371,9 @@ function Facts({ page, build }: BuildPageProps) {
         )}
       </dl>
       <p class="ways after small">
-        <a href={`${buildPath(build)}/exec`}>Whole record</a>
+        {build.artifacts.every(({ isKept }) => isKept) && (
+          <a href={`${buildPath(build)}/exec`}>Whole record</a>
+        )}
         <a href={`${buildPath(build)}/all.tar?log`}>Everything as tar</a>
         <a href={`${buildPath(build)}/buildinfo`}>.buildinfo</a>
       </p>
