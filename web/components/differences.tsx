@@ -12,6 +12,8 @@ const SIGNS: Record<SectionLine["kind"], readonly [sign: string, word: string]> 
 
 /** Sections with more lines than this are folded. */
 const MANY = 60;
+/** On a page; robur diff and JSON have all. */
+const MOST = 5000;
 
 export function DifferenceSections({ sections }: { sections: readonly Section[] }) {
   return (
@@ -72,7 +74,7 @@ export function LineList({ lines }: { lines: readonly SectionLine[] }) {
   if (lines.length === 0) return null;
   return (
     <ul class="changes-list">
-      {lines.map(({ kind, text }, i) => {
+      {lines.slice(0, MOST).map(({ kind, text }, i) => {
         const [sign, word] = SIGNS[kind];
         return (
           <li key={i} class={`change ${kind}`}>
@@ -86,6 +88,11 @@ export function LineList({ lines }: { lines: readonly SectionLine[] }) {
           </li>
         );
       })}
+      {lines.length > MOST && (
+        <li class="change note muted">
+          and {lines.length - MOST} more, which <code>robur diff</code> prints
+        </li>
+      )}
     </ul>
   );
 }

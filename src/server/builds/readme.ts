@@ -12,10 +12,18 @@ const LONGEST = 256 * 1024;
 const OPEN = "\u{E000}";
 const CLOSE = "\u{E001}";
 
+/** What begins a quotation or a list's item, and may stand again and again at the beginning of a line. */
+const MARKER = /[ \t]*(?:>|[-+*][ \t]|\d{1,9}[.)][ \t])/.source;
+/** Nobody writes so many; reading them takes time by the square of their number. */
+const TOO_DEEP = new RegExp(`^((?:${MARKER}){100})(?:${MARKER})+`, "gm");
+
 /** HTML of a text in Markdown. Pure. */
 export function readmeHtml(markdown: string): string {
   const ids = new Map<string, number>();
-  const source = markdown.slice(0, LONGEST).replaceAll(/[\u{E000}\u{E001}\0]/gu, "\u{FFFD}");
+  const source = markdown
+    .slice(0, LONGEST)
+    .replaceAll(/[\u{E000}\u{E001}\0]/gu, "\u{FFFD}")
+    .replaceAll(TOO_DEEP, "$1");
   const html = Bun.markdown.render(source, {
     text: (text) => (/^<[!?/a-z][^]*>$/i.test(text) ? `${OPEN}${escape(text)}${CLOSE}` : escape(text)),
     heading: (content, { level }) => heading(content, Math.min(level + SHIFT, 6), ids),

@@ -10,6 +10,8 @@ import type { BuildRows, JobTags } from "./insert-build.ts";
 /** Larger ones are kept, but not read. */
 const SWITCH_MAX = 16 * MIB;
 const README_MAX = MIB;
+/** A switch with more packages isn't found by them: each is a row. */
+const PACKAGES_MAX = 10_000;
 
 export interface Described {
   readonly tags: JobTags;
@@ -24,9 +26,10 @@ export async function describeFiles(
   const readme = files.find(({ path }) => path === "README.md") ?? named(files, "README.md");
   const text = readme === undefined ? undefined : await textOf(contents, readme.content, README_MAX);
   const read = await switchOf(contents, files);
+  const installed = files.some(({ path }) => path === "opam-switch") ? (read?.installed ?? []) : [];
   return {
     tags: { ...(read === undefined ? {} : rootTags(read)), readme: text },
-    packages: files.some(({ path }) => path === "opam-switch") ? (read?.installed ?? []) : [],
+    packages: installed.length > PACKAGES_MAX ? [] : installed,
   };
 }
 

@@ -10,6 +10,8 @@ import { readEnvironment, readSystemPackages } from "./keyed-lines.ts";
 
 /** The largest real switch exports are a few megabytes. */
 export const INPUT_LIMIT = 16 * MIB;
+/** Lists of variables and of the system's packages are a few kilobytes. */
+export const LINES_LIMIT = MIB;
 /** Compared of a console. */
 export const CONSOLE_LIMIT = 4 * MIB;
 export const CONSOLE_TAIL = 32 * 1024;
@@ -32,12 +34,12 @@ export async function comparableOf(
   build: Build,
 ): Promise<Comparable> {
   const { id, job, platform, startedAt, finishedAt, result, main, solo5 } = build;
-  const input = <T>(path: string, read: (text: string) => T) =>
-    readInput(contents, builds.artifact(id, path), path, read);
+  const input = <T>(path: string, read: (text: string) => T, limit: number) =>
+    readInput(contents, builds.artifact(id, path), path, read, limit);
   const [switchExport, environment, systemPackages, console] = await Promise.all([
-    input<SwitchExport>("opam-switch", readSwitchExport),
-    input("build-environment", readEnvironment),
-    input("system-packages", readSystemPackages),
+    input<SwitchExport>("opam-switch", readSwitchExport, INPUT_LIMIT),
+    input("build-environment", readEnvironment, LINES_LIMIT),
+    input("system-packages", readSystemPackages, LINES_LIMIT),
     readConsole(contents, build.console),
   ]);
   return {
@@ -68,6 +70,7 @@ async function readInput<T>(
   found: ReturnType<BuildStore["artifact"]>,
   path: string,
   read: (text: string) => T,
+  limit: number,
 ): Promise<Input<T>> {
   if (found === undefined) return { state: "missing" };
   const key = `${path} ${found.artifact.sha256}`;
@@ -79,7 +82,7 @@ async function readInput<T>(
   }
   if (found.content === undefined) return { state: "unreadable", error: `${path}: its bytes are not kept` };
   try {
-    const bytes = await contents.bytes(found.content, INPUT_LIMIT);
+    const bytes = await contents.bytes(found.content, limit);
     const value = read(new TextDecoder().decode(bytes));
     parsed.set(key, value);
     const [oldest] = parsed.keys();

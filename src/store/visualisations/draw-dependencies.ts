@@ -5,6 +5,7 @@ import type { DependencyPicture, PackageNode } from "./pictures.ts";
 
 /** Beyond this nobody sees anything. */
 const MOST_PACKAGES = 1000;
+const MOST_LINES = 10_000;
 
 /** Throws OpamError for what isn't a switch export. */
 export function drawDependencies(text: string): DependencyPicture {
@@ -15,7 +16,7 @@ export function drawDependencies(text: string): DependencyPicture {
   const distances = distancesFrom(roots, dependencies);
   const reached = [...distances.keys()];
   const layers = layersOf(dependencies, distances);
-  const order = layers.flat().slice(0, MOST_PACKAGES);
+  const order = drawable(layers.flat(), dependencies);
   const places = new Map(order.map((name, place) => [name, place]));
   const dependents = new Map<string, number>();
   for (const name of reached)
@@ -35,6 +36,16 @@ export function drawDependencies(text: string): DependencyPicture {
     unreached: versions.size - reached.length,
     isCut: order.length < reached.length,
   };
+}
+
+/** The first packages, as many as can be drawn. */
+function drawable(names: readonly string[], dependencies: Dependencies): readonly string[] {
+  let lines = 0;
+  const end = names.findIndex((name, place) => {
+    lines += dependencies.get(name)?.length ?? 0;
+    return place >= MOST_PACKAGES || lines > MOST_LINES;
+  });
+  return end < 0 ? names : names.slice(0, end);
 }
 
 /** Steps from the roots, breadth first. */

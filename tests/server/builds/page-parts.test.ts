@@ -55,6 +55,16 @@ describe("a README", () => {
     expect(readmeHtml("1 < 2 & 3")).toBe("<p>1 &lt; 2 &amp; 3</p>\n");
   });
 
+  test("is read soon, however deep its lists and quotations are", () => {
+    for (const markers of [">", "> ", "- ", "1. ", "> - ", " 12) > "]) {
+      const start = performance.now();
+      const html = readmeHtml(`${markers.repeat(60_000)}the end`);
+      // Unbounded it takes minutes.
+      expect(performance.now() - start).toBeLessThan(5000);
+      expect(html.match(/<(?:blockquote|ul|ol)>/g)!.length).toBeLessThanOrEqual(102);
+    }
+  });
+
   test("leads to the web and to itself only", () => {
     expect(readmeHtml("[a](https://x.example/?a=1&b)")).toContain('href="https://x.example/?a=1&amp;b"');
     expect(readmeHtml("[a](#hello)")).toContain('href="#readme-hello"');

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { openDatabase } from "../../../src/db/open.ts";
 import type { Build, BuildId, ContentStore } from "../../../src/store/api.ts";
+import { drawDependencies } from "../../../src/store/visualisations/draw-dependencies.ts";
 import { openVisualisations } from "../../../src/store/visualisations/visualisations.ts";
 import { compileC, objcopy } from "../../image/compiled.ts";
 import { lacks, needsCommands } from "../../needs.ts";
@@ -208,5 +209,18 @@ describe("the picture of dependencies", () => {
     const distances = packages.map(({ distance }) => distance);
     expect(distances).toEqual(distances.toSorted((a, b) => a - b));
     expect(new Set(packages.map(({ name }) => name)).size).toBe(packages.length);
+  });
+
+  test("is cut where there are more lines than anybody could follow", () => {
+    const names = Array.from({ length: 400 }, (_, i) => `p${i}`);
+    const all = names.map((name) => `"${name}"`).join(" ");
+    const text = [
+      `opam-version: "2.0"\nroots: ["p0.1"]\ninstalled: [${names.map((name) => `"${name}.1"`).join(" ")}]`,
+      ...names.map((name) => `package "${name}" {\n  version: "1"\n  depends: [${all}]\n}`),
+    ].join("\n");
+    const { packages, isCut } = drawDependencies(text);
+    expect(isCut).toBe(true);
+    expect(packages[0]!.name).toBe("p0");
+    expect(packages.reduce((sum, { dependencies }) => sum + dependencies.length, 0)).toBeLessThan(10_000);
   });
 });
