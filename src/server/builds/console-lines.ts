@@ -2,6 +2,7 @@
 import type { Content } from "../../store/api.ts";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
 import { printable } from "../../lib/printable.ts";
+import { Turns } from "../../lib/turns.ts";
 import type { ServerContext } from "../context.ts";
 
 type Contents = ServerContext["contents"];
@@ -45,11 +46,15 @@ export async function consolePart(
     }
     total += 1;
   };
+  const turns = new Turns();
   let rest: Uint8Array = new Uint8Array();
   for await (const piece of contents.read(console)) {
     const bytes = rest.length === 0 ? piece : Buffer.concat([rest, piece]);
     let from = 0;
-    for (let end; (end = bytes.indexOf(10, from)) >= 0; from = end + 1) take(bytes.subarray(from, end));
+    for (let end; (end = bytes.indexOf(10, from)) >= 0; from = end + 1) {
+      take(bytes.subarray(from, end));
+      if (turns.isDue) await turns.give();
+    }
     // A line without an end can't fill the memory: what is shown of it is short anyway.
     rest = bytes.slice(from, from + 4 * LONGEST);
   }
