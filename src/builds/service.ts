@@ -10,7 +10,7 @@ import { errorLine } from "../lib/errors.ts";
 import type { BuildStore, ContentSession, ContentStore } from "../store/api.ts";
 import type { ConsoleLine, JobDefinition, JobName, Outcome, Platform, Run, RunId } from "./api.ts";
 import { done, refuse, sayResult } from "./api.ts";
-import { readLines } from "./runs/console.ts";
+import { linesBetween } from "./runs/console.ts";
 import { WorkerDesk } from "./runs/desk.ts";
 import { dropConsoles, endOfLines } from "./runs/keep.ts";
 import { nameOf } from "./runs/name.ts";
@@ -179,17 +179,17 @@ export class BuildService implements AsyncDisposable {
     return openAttempts(this.#db);
   }
 
-  /** An attempt's lines as they come, from the first, until it has ended and all were given. */
-  async *followAttempt(attempt: Attempt, signal: AbortSignal): AsyncGenerator<ConsoleLine, void> {
+  /** An attempt's lines as they come, some together, from the first, until it has ended and all were given. */
+  async *followAttempt(attempt: Attempt, signal: AbortSignal): AsyncGenerator<readonly ConsoleLine[], void> {
     const either = AbortSignal.any([signal, this.#ledger.closing.signal]);
     for (let next = attempt.firstLine; !either.aborted;) {
       const isOpen = openAttempt(this.#db, attempt.uuid) !== undefined;
-      const lines = readLines(this.#db, attempt.run, next, endOfLines(this.#db, attempt));
-      for (const line of lines) {
-        yield line;
-        next = line.index + 1;
+      const first = next;
+      for (const lines of linesBetween(this.#db, attempt.run, next, endOfLines(this.#db, attempt))) {
+        yield lines;
+        next += lines.length;
       }
-      if (lines.length > 0) continue;
+      if (next > first) continue;
       if (!isOpen) return;
       await this.#ledger.runs.wait([attempt.run], either, 1000);
     }
@@ -241,23 +241,28 @@ export class BuildService implements AsyncDisposable {
     }
   }
 
-  /** A page of the console: lines from `from` on. Empty: there are none yet, or they are in the build by now. */
-  lines(id: RunId, from: number): readonly ConsoleLine[] {
-    return readLines(this.#db, id, from);
+  /** The lines that are there, from `from` on, some together. None: none yet, or they are in the build by now. */
+  lines(id: RunId, from: number): Generator<readonly ConsoleLine[], void> {
+    return linesBetween(this.#db, id, from);
   }
 
-  /** Lines as they come, from `from` on, until the run has ended and all were given. */
-  async *follow(id: RunId, from: number, signal: AbortSignal): AsyncGenerator<ConsoleLine, void> {
+  /** Where the lines of a run's newest attempt begin, which are its build's. */
+  firstLine({ uuid }: Run): number {
+    return (uuid === null ? undefined : attemptByUuid(this.#db, uuid))?.firstLine ?? 0;
+  }
+
+  /** Lines as they come, some together, from `from` on, until the run has ended and all were given. */
+  async *follow(id: RunId, from: number, signal: AbortSignal): AsyncGenerator<readonly ConsoleLine[], void> {
     const either = AbortSignal.any([signal, this.#ledger.closing.signal]);
     for (let next = from; !either.aborted;) {
       // In this order: what comes between the two is found by the next turn.
       const run = runById(this.#db, id);
-      const lines = readLines(this.#db, id, next);
-      for (const line of lines) {
-        yield line;
-        next = line.index + 1;
+      const first = next;
+      for (const lines of linesBetween(this.#db, id, next)) {
+        yield lines;
+        next += lines.length;
       }
-      if (lines.length > 0) continue;
+      if (next > first) continue;
       if (run === undefined || run.state === "finished" || run.state === "aborted") return;
       await this.#ledger.runs.wait([id], either, 1000);
     }

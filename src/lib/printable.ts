@@ -5,7 +5,11 @@
  * `\x1b`. `keepColours` lets the escape sequences for colours through, and no others.
  */
 export function printable(bytes: Uint8Array, keepColours = false): string {
-  const text = new TextDecoder().decode(bytes).replace(/\r$/, "");
+  return printableText(new TextDecoder().decode(bytes).replace(/\r$/, ""), keepColours);
+}
+
+/** The same for what is text already. */
+export function printableText(text: string, keepColours = false): string {
   return text.replaceAll(COLOURS_AND_CONTROLS, (match) =>
     match.length > 1 && keepColours ? match : escapeControls(match),
   );

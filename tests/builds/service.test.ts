@@ -299,10 +299,8 @@ describe("runs", () => {
     it.service.desk.append(second.uuid, 0, [line("again")]);
     await it.service.desk.finish(second.uuid, { kind: "exited", code: 3 }, []);
     expect(it.store.console(second.uuid)).toEqual(["again"]);
-    expect(it.service.lines(first.run, 0).map(({ text }) => new TextDecoder().decode(text))).toEqual([
-      "so far",
-      "again",
-    ]);
+    const all = [...it.service.lines(first.run, 0)].flat();
+    expect(all.map(({ text }) => new TextDecoder().decode(text))).toEqual(["so far", "again"]);
   });
 
   test("what is lost again and again ends with the reason", async () => {
@@ -376,8 +374,8 @@ describe("runs", () => {
     const { uuid, run } = await take(it);
     const seen: string[][] = [[], []];
     const follow = async (i: number) => {
-      for await (const { text } of it.service.follow(run, 0, never))
-        seen[i]!.push(new TextDecoder().decode(text));
+      for await (const lines of it.service.follow(run, 0, never))
+        seen[i]!.push(...lines.map(({ text }) => new TextDecoder().decode(text)));
     };
     const early = follow(0);
     const all: string[] = [];

@@ -107,38 +107,58 @@ interface BatchRow {
   readonly content: Uint8Array;
 }
 
-/** A run's lines from `from` on: a batch or a few, at least one line where there is one, up to `end`. */
-export function readLines(
+/** Lines that are made of bytes at a time: whoever follows a run and stalls holds no more than a batch's bytes. */
+const SLICE = 100;
+
+/**
+ * Lines of a run from `from` up to `end`, some together: of the batch in which `from` is, so at least one where there
+ * is one. The texts are views of the batch.
+ */
+export function* readLines(
   db: Database,
   run: RunId,
   from: number,
   end = Number.MAX_SAFE_INTEGER,
-): ConsoleLine[] {
+): Generator<readonly ConsoleLine[], void> {
   // The batch in which the line is begins at or before it.
-  const start = db
-    .query<{ first_line: number }, [number, number]>(
-      "SELECT first_line FROM run_console WHERE run = ? AND first_line <= ? ORDER BY first_line DESC LIMIT 1",
+  const row = db
+    .query<BatchRow, [number, number]>(
+      `SELECT first_line, lines, content FROM run_console WHERE run = ? AND first_line <= ?
+       ORDER BY first_line DESC LIMIT 1`,
     )
     .get(run, from);
-  const rows = db
-    .query<BatchRow, [number, number, number]>(
-      `SELECT first_line, lines, content FROM run_console WHERE run = ? AND first_line >= ? AND first_line < ?
-       ORDER BY first_line LIMIT 16`,
-    )
-    .all(run, start?.first_line ?? from, end);
-  return rows.flatMap(({ first_line, content }) =>
-    (decodeLines(content) ?? [])
-      .map((line, i) => ({ index: first_line + i, ...line }))
-      .filter(({ index }) => index >= from && index < end),
-  );
+  if (row === null) return;
+  const { content } = row;
+  const view = new DataView(content.buffer, content.byteOffset, content.length);
+  const last = Math.min(end, row.first_line + row.lines);
+  let slice: ConsoleLine[] = [];
+  for (let index = row.first_line, at = 0; index < last; index++) {
+    const start = at + LINE_HEADER;
+    const next = start + view.getUint32(at + 8);
+    if (index >= from) {
+      slice.push({ index, delta: view.getBigInt64(at), text: content.subarray(start, next) });
+    }
+    at = next;
+    if (slice.length < SLICE) continue;
+    yield slice;
+    slice = [];
+  }
+  if (slice.length > 0) yield slice;
 }
 
-/** An attempt's lines, oldest first, a few batches in memory at a time. */
-export function* linesBetween(db: Database, run: RunId, from: number, end: number): Generator<ConsoleLine> {
-  for (let at = from; at < end;) {
-    const lines = readLines(db, run, at, end);
-    if (lines.length === 0) return;
-    yield* lines;
-    at = lines.at(-1)!.index + 1;
+/** All lines from `from` up to `end` that are there, oldest first, one batch in memory at a time. */
+export function* linesBetween(
+  db: Database,
+  run: RunId,
+  from: number,
+  end = Number.MAX_SAFE_INTEGER,
+): Generator<readonly ConsoleLine[], void> {
+  for (let next = from; ;) {
+    const first = next;
+    for (const lines of readLines(db, run, next, end)) {
+      yield lines;
+      next += lines.length;
+    }
+    if (next === first) return;
   }
 }

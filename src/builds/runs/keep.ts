@@ -39,7 +39,7 @@ export async function keepAttempt(
     script: new TextEncoder().encode(assignment.script),
     // A clock that was set back must not make a build that ended before it began.
     finishedAt: Math.max(startedAt, finishedAt),
-    console: linesBetween(db, run, firstLine, endOfLines(db, attempt)),
+    console: one(linesBetween(db, run, firstLine, endOfLines(db, attempt))),
     inputId: scriptInputId(
       assignment,
       parseSha256(sandbox?.packagesSha256 ?? ""),
@@ -54,6 +54,10 @@ export async function keepAttempt(
     return keepAttempt({ db, builds }, attempt, { result: message, files: [], finishedAt });
   }
   return refuse("invalid", outcome.refusal.message);
+}
+
+function* one<T>(batches: Iterable<readonly T[]>): Generator<T, void> {
+  for (const batch of batches) yield* batch;
 }
 
 /** Where the lines of the next attempt begin. */

@@ -121,12 +121,15 @@ export class Peer {
       () => reject(new PeerError("silent", "the peer doesn't read")),
       WRITE_TIMEOUT_MS,
     );
+    const onClose = () => reject(new PeerError("gone", "end of file"));
     this.#socket.once("drain", resolve);
-    this.#socket.once("close", () => reject(new PeerError("gone", "end of file")));
+    this.#socket.once("close", onClose);
     try {
       await promise;
     } finally {
       clearTimeout(timer);
+      this.#socket.off("drain", resolve);
+      this.#socket.off("close", onClose);
     }
   }
 

@@ -161,8 +161,9 @@ async function observe(
   const attempt = service.runningAttempt(uuid);
   if (attempt === undefined) return fail(peer, "uuid not found");
   const signal = AbortSignal.any([peer.ended, stopping]);
-  for await (const { text, delta } of service.followAttempt(attempt, signal)) {
-    await peer.send({ type: "output", uuid, output: text, timestamp: delta });
+  for await (const lines of service.followAttempt(attempt, signal)) {
+    for (const { text, delta } of lines)
+      await peer.send({ type: "output", uuid, output: text, timestamp: delta });
   }
   if (stopping.aborted) return;
   const { text, endedAt } = service.attemptEnd(attempt);

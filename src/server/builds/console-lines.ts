@@ -1,9 +1,9 @@
 /** Lines of a stored console, for pages. */
 import type { Content } from "../../store/api.ts";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
-import { printable } from "../../lib/printable.ts";
 import { Turns } from "../../lib/turns.ts";
 import type { ServerContext } from "../context.ts";
+import { shownLine } from "./shown-line.ts";
 
 type Contents = ServerContext["contents"];
 
@@ -74,6 +74,5 @@ function splitLines(bytes: Uint8Array): Uint8Array[] {
 function readLine(bytes: Uint8Array, number: number | undefined): TailLine {
   const front = Buffer.from(bytes.subarray(0, 24)).toString("latin1");
   const [all = "", time = ""] = /^(\d{1,10}(?:\.\d{1,9})?s):/.exec(front) ?? [];
-  const text = printable(bytes.subarray(all.length, all.length + 4 * LONGEST), true).slice(0, LONGEST);
-  return { number, time, text };
+  return { number, time, text: shownLine(bytes.subarray(all.length), LONGEST) };
 }

@@ -27,11 +27,11 @@ export interface StreamOptions {
   readonly keepAliveMs?: number;
 }
 
-/** The events of `source` as an answer. */
+/** The events of `source` as an answer. A text is some that `formatEvent` has made: many streams may share it. */
 export function eventStream<T>(
   visit: Visit,
   source: AsyncIterable<T>,
-  toEvent: (item: T) => StreamEvent,
+  toEvent: (item: T) => StreamEvent | string,
   { abort, stopping, keepAliveMs = KEEP_ALIVE_MS }: StreamOptions,
 ): Response {
   visit.peer.keepOpen();
@@ -59,7 +59,8 @@ export function eventStream<T>(
             controller.close();
             return;
           }
-          text += formatEvent(toEvent(result.value));
+          const event = toEvent(result.value);
+          text += typeof event === "string" ? event : formatEvent(event);
           if (text.length > BATCH) break;
         }
         controller.enqueue(encoder.encode(text === "" ? ": still here\n\n" : text));

@@ -4,12 +4,12 @@ import { QueuePage } from "../../../web/pages/queue.tsx";
 import { RunConsolePage, RunPage } from "../../../web/pages/run.tsx";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
 import type { ConsoleLine, JobDefinition, Run } from "../../builds/api.ts";
-import { printable } from "../../lib/printable.ts";
 import { visitOf } from "../access/visit.ts";
 import { runPath } from "../builds/run-paths.ts";
+import { shownLine } from "../builds/shown-line.ts";
 import type { ServerContext } from "../context.ts";
 import { given, jobNameIn, runIn } from "../routes/build-answers.ts";
-import { storedLines } from "../routes/run-console.ts";
+import { linesOf } from "../routes/run-console.ts";
 import { mayDo } from "./may-do.ts";
 import { html, ownPath, pageContext, readForm, seeOther } from "./render.tsx";
 
@@ -34,25 +34,22 @@ function shown({ index, delta, text }: ConsoleLine): TailLine {
   return {
     number: index + 1,
     time: `${(Number(delta / 1_000_000n) / 1000).toFixed(3)}s`,
-    text: printable(text.subarray(0, 4 * LONGEST), true).slice(0, LONGEST),
+    text: shownLine(text, LONGEST),
   };
 }
 
 /** Lines from `from` on, at most `count`, of a run that goes on or of its build. */
-async function linesOf(
+async function linesFrom(
   context: ServerContext,
   run: Run,
   from: number,
   count: number,
 ): Promise<readonly ConsoleLine[]> {
-  const { buildService } = context;
   const lines: ConsoleLine[] = [];
-  while (lines.length < count) {
-    const more = buildService.lines(run.id, from + lines.length);
-    if (more.length === 0) break;
+  for await (const more of linesOf(context, run, from)) {
     lines.push(...more);
+    if (lines.length >= count) break;
   }
-  if (lines.length === 0 && from < run.lines) lines.push(...(await storedLines(context, run, from)));
   return lines.slice(0, count);
 }
 
@@ -72,8 +69,8 @@ function queuePage(context: ServerContext, request: Request): Response {
       page={pageContext(request, visit, now())}
       running={service.runs({ limit: RUNNING_MAX, states: ["running"] }).map((run) => ({
         run: seenBy(request, run),
-        lines: service
-          .lines(run.id, Math.max(0, run.lines - LAST_WORDS))
+        lines: [...service.lines(run.id, Math.max(0, run.lines - LAST_WORDS))]
+          .flat()
           .slice(-LAST_WORDS)
           .map(shown),
       }))}
@@ -97,7 +94,7 @@ async function runPage(context: ServerContext, request: Request, text: string): 
   const { buildService: service, builds, now } = context;
   const run = runIn(service, text);
   const first = Math.max(0, run.lines - TAIL);
-  const lines = await linesOf(context, run, first, TAIL);
+  const lines = await linesFrom(context, run, first, TAIL);
   const place = service.queue(run.platform).findIndex(({ id }) => id === run.id);
   return html(
     <RunPage
@@ -115,7 +112,7 @@ async function runPage(context: ServerContext, request: Request, text: string): 
 async function runConsolePage(context: ServerContext, request: Request, text: string): Promise<Response> {
   const run = runIn(context.buildService, text);
   const asked = /^\d{1,9}$/.exec(new URL(request.url).searchParams.get("from") ?? "0")?.[0] ?? "0";
-  const lines = await linesOf(context, run, Number(asked), PAGE_OF_LINES);
+  const lines = await linesFrom(context, run, Number(asked), PAGE_OF_LINES);
   const next = (lines.at(-1)?.index ?? Number(asked) - 1) + 1;
   return html(
     <RunConsolePage
