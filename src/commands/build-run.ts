@@ -1,4 +1,5 @@
 /** The verbs of `robur build` about builds that wait and run. */
+import type { Argv } from "yargs";
 import type { ClientArgv } from "./client/parser.ts";
 
 const verbs = () => import("./build-run-verbs.ts");
@@ -7,6 +8,18 @@ const RUN = {
   demandOption: true,
   describe: "JOB:NUMBER, a job for its newest, or an id",
 } as const;
+
+/** How its lines are shown. */
+function withLines<T>(y: Argv<T>) {
+  return y
+    .option("timestamps", {
+      alias: "t",
+      type: "boolean",
+      default: false,
+      describe: "with seconds since the start",
+    })
+    .option("raw", { type: "boolean", default: false, describe: "the job's bytes as they are" });
+}
 
 /** Adds them to a parser. */
 export function runBuildVerbs(parser: ClientArgv): ClientArgv {
@@ -31,22 +44,19 @@ export function runBuildVerbs(parser: ClientArgv): ClientArgv {
     .command(
       "watch <run>",
       "The console of a build from its first line on, until it ends; Ctrl-C only ends this",
-      (y) => y.positional("run", RUN),
+      (y) => withLines(y.positional("run", RUN)),
       async (flags) => (await verbs()).watch(flags),
     )
     .command(
       "logs <run>",
       "The console of a build, also of one that ended",
       (y) =>
-        y
-          .positional("run", RUN)
-          .option("follow", { alias: "f", type: "boolean", default: false, describe: "go on until it ends" })
-          .option("timestamps", {
-            alias: "t",
-            type: "boolean",
-            default: false,
-            describe: "with seconds since the start",
-          }),
+        withLines(y.positional("run", RUN)).option("follow", {
+          alias: "f",
+          type: "boolean",
+          default: false,
+          describe: "go on until it ends",
+        }),
       async (flags) => (await verbs()).logs(flags),
     )
     .command(

@@ -12,7 +12,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (argv.length === 0) throw new UsageError("what about builds?", { hint: "robur build ls" });
   const parser = clientParser(
     "robur build",
-    "robur build COMMAND\n\nSingle builds. BUILD is a build's id or the beginning of one, JOB for the newest good build of a\njob, or JOB@ID.",
+    "robur build COMMAND\n\nSingle builds. BUILD is a build's id or the beginning of one, JOB for the newest good build of a\njob, JOB:NUMBER, or JOB@ID.",
     argv,
   );
   const all = VERBS.reduce((sum, add) => add(sum), parser);

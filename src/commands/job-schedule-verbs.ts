@@ -1,9 +1,11 @@
 /** What `robur job` does with definitions. */
 import { readFileSync } from "node:fs";
-import type { Work } from "../builds/api.ts";
+import type { JobLimits, Outcome, Platform, Work } from "../builds/api.ts";
+import { DEFAULT_SETTINGS, TIMEOUT_MAX_MS, checkSettings, readJobName } from "../builds/schedule/settings.ts";
 import { UsageError } from "../lib/errors.ts";
 import { MIB, formatSize, parseSize } from "../lib/units.ts";
 import { print, printError } from "../linux/libc.ts";
+import { copiesOf, jobWord, platformWord } from "./client/build-words.ts";
 import { type Client, ask, connect } from "./client/connect.ts";
 import { parseSpan, saySpan } from "./client/span.ts";
 import { startRuns } from "./build-run-verbs.ts";
@@ -60,9 +62,11 @@ async function define(
   flags: ToHost & SettingFlags & { name: string; start: boolean },
   work: NonNullable<Body["work"]>,
 ): Promise<void> {
+  const name = fitting(readJobName(flags.name));
   const settings = settingsOf(flags);
+  expectFit({ ...settings, work });
   const client = connect(flags.host);
-  const job = await ask(client, client.api.schedule.post({ ...settings, name: flags.name, work }));
+  const job = await ask(client, client.api.schedule.post({ ...settings, name, work }));
   print(`${job.name}\n`);
   if (flags.start) {
     for (const { name } of await startRuns(client, job.name, {})) printError(`queued ${name}\n`);
@@ -94,7 +98,7 @@ export async function edit(
   const script = flags.script === undefined ? undefined : readScript(flags.script);
   const at = flags.next === undefined ? undefined : parseNext(flags.next);
   const client = connect(flags.host);
-  const one = client.api.schedule({ job: flags.name });
+  const one = client.api.schedule({ job: jobWord(flags.name) });
   const work: Body["work"] =
     script !== undefined
       ? { kind: "script", script }
@@ -102,6 +106,7 @@ export async function edit(
         ? packageOf((await ask(client, one.get())).work, flags)
         : undefined;
   const body: Body = { ...settings, ...(work === undefined ? {} : { work }) };
+  expectFit(body);
   if (Object.keys(body).length > 0) await ask(client, one.patch(body));
   if (at !== undefined) await ask(client, one.next.put({ at }));
   print(`${flags.name}\n`);
@@ -126,7 +131,7 @@ function packageOf(
 /** `robur job inspect`. */
 export async function inspect(flags: ToHost & { name: string; json: boolean }): Promise<void> {
   const client = connect(flags.host);
-  const job = await ask(client, client.api.schedule({ job: flags.name }).get());
+  const job = await ask(client, client.api.schedule({ job: jobWord(flags.name) }).get());
   if (flags.json) return print(`${JSON.stringify(job, null, 2)}\n`);
   const { memoryMb, cpus, processes, diskMb } = job.limits;
   const limits = [
@@ -158,7 +163,7 @@ export async function inspect(flags: ToHost & { name: string; json: boolean }): 
 export async function enable(flags: ToHost & { name: readonly string[] }, isEnabled: boolean): Promise<void> {
   const client = connect(flags.host);
   for (const job of flags.name) {
-    await ask(client, client.api.schedule({ job }).enabled.put({ isEnabled }));
+    await ask(client, client.api.schedule({ job: jobWord(job) }).enabled.put({ isEnabled }));
     print(`${job}\n`);
   }
 }
@@ -167,7 +172,7 @@ export async function enable(flags: ToHost & { name: readonly string[] }, isEnab
 export async function forget(flags: ToHost & { name: readonly string[] }): Promise<void> {
   const client = connect(flags.host);
   for (const job of flags.name) {
-    await ask(client, client.api.schedule({ job }).delete());
+    await ask(client, client.api.schedule({ job: jobWord(job) }).delete());
     print(`${job}\n`);
   }
 }
@@ -175,15 +180,41 @@ export async function forget(flags: ToHost & { name: readonly string[] }): Promi
 function settingsOf(flags: SettingFlags): Body {
   const limits = limitsOf(flags);
   return {
-    ...(flags.platform === undefined ? {} : { platforms: flags.platform.flatMap((text) => text.split(",")) }),
+    ...(flags.platform === undefined ? {} : { platforms: platformsOf(flags.platform) }),
     ...recurrenceOf(flags),
-    ...(flags.timeout === undefined ? {} : { timeoutMs: parseSpan("--timeout", flags.timeout) }),
+    ...(flags.timeout === undefined ? {} : { timeoutMs: timeoutOf(flags.timeout) }),
     ...(limits === undefined ? {} : { limits }),
     ...(flags.network === undefined ? {} : { network: networkOf(flags.network) }),
-    ...(flags.copies === undefined ? {} : { copies: flags.copies }),
+    ...(flags.copies === undefined ? {} : { copies: copiesOf(flags.copies) }),
     ...(flags.jitter === undefined ? {} : { jitterMs: parseSpan("--jitter", flags.jitter) }),
     ...(flags.catchUp === undefined ? {} : { catchUp: flags.catchUp }),
   };
+}
+
+/** None stands for all. Throws UsageError. */
+function platformsOf(given: readonly string[]): Platform[] {
+  const names = given.flatMap((text) => text.split(","));
+  return names.length === 1 && names[0] === "all" ? [] : names.map(platformWord);
+}
+
+/** What the server would refuse is a wrong command line. Throws UsageError. */
+function expectFit({ limits, platforms, ...settings }: Body): void {
+  const work: Work = { kind: "orb", opamPackage: "any" };
+  const none = { memoryMb: undefined, cpus: undefined, processes: undefined, diskMb: undefined };
+  fitting(
+    checkSettings({
+      ...{ ...DEFAULT_SETTINGS, work, ...settings },
+      // Those of a script that is changed are the server's to know.
+      platforms: (platforms ?? ["any"]) as Platform[],
+      limits: { ...none, ...(limits as JobLimits | undefined) },
+    }),
+  );
+}
+
+function fitting<T>(outcome: Outcome<T>): T {
+  if (outcome.ok) return outcome.value;
+  const { message, hint } = outcome.refusal;
+  throw new UsageError(message, hint === undefined ? {} : { hint });
 }
 
 function recurrenceOf({ every, cron, never }: SettingFlags): Pick<Body, "recurrence"> {
@@ -198,10 +229,22 @@ function limitsOf({ memory, cpus, processes, disk }: SettingFlags): Body["limits
   if ([memory, cpus, processes, disk].every((limit) => limit === undefined)) return undefined;
   return {
     ...(memory === undefined ? {} : { memoryMb: megabytes("--memory", memory) }),
-    ...(cpus === undefined ? {} : { cpus }),
-    ...(processes === undefined ? {} : { processes }),
+    ...(cpus === undefined ? {} : { cpus: above0("--cpus", cpus) }),
+    ...(processes === undefined ? {} : { processes: Math.ceil(above0("--processes", processes)) }),
     ...(disk === undefined ? {} : { diskMb: megabytes("--disk", disk) }),
   };
+}
+
+/** What yargs takes for a number may be none. */
+function above0(flag: string, count: number): number {
+  if (Number.isFinite(count) && count > 0) return count;
+  throw new UsageError(`${flag} ${count}: not a number above 0`, { hint: `${flag} 2` });
+}
+
+function timeoutOf(text: string): number {
+  const span = parseSpan("--timeout", text);
+  if (span >= 1000 && span <= TIMEOUT_MAX_MS) return span;
+  throw new UsageError(`--timeout ${text}: between 1s and 7d`, { hint: "--timeout 2h" });
 }
 
 function megabytes(flag: string, text: string): number {
@@ -218,7 +261,7 @@ function networkOf(text: string): NonNullable<Body["network"]> {
 function parseNext(text: string): number {
   if (text === "now") return Date.now();
   const at = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(at)) return at;
+  if (at >= 0) return at;
   throw new UsageError(`--next ${text}: not a time`, { hint: "--next 2026-12-01T03:00:00Z, or now" });
 }
 

@@ -19,7 +19,7 @@ function withSettings<T>(y: Argv<T>) {
       array: true,
       nargs: 1,
       requiresArg: true,
-      describe: "where it is built: debian-12",
+      describe: "where it is built: debian-12; all: wherever somebody builds (opam packages only)",
     })
     .option("every", {
       choices: ["hourly", "daily", "weekly"] as const,

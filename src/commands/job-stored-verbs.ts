@@ -9,6 +9,7 @@ import {
   sayNext,
   withDefinitions,
 } from "./client/definitions.ts";
+import { jobWord } from "./client/build-words.ts";
 import { BUILD_COLUMNS } from "./client/build-text.ts";
 import { listJobs, showJob } from "./client/builds.ts";
 import { type Client, connect } from "./client/connect.ts";
@@ -54,7 +55,7 @@ export async function list(flags: ListFlags & { host: string | undefined }): Pro
 
 /** `robur job show`. */
 export async function show(flags: { host: string | undefined; job: string; json: boolean }): Promise<void> {
-  const answer = await showJob(connect(flags.host), flags.job);
+  const answer = await showJob(connect(flags.host), jobWord(flags.job));
   if (flags.json) return print(`${JSON.stringify(answer, null, 2)}\n`);
   const { job, latest } = answer;
   const facts = [
@@ -72,7 +73,7 @@ export async function show(flags: { host: string | undefined; job: string; json:
 /** `robur job rm`: its builds, and what says that it is to be built. */
 export async function remove(flags: { host: string | undefined; job: string; yes: boolean }): Promise<void> {
   const client = connect(flags.host);
-  const found = await findJob(client, flags.job);
+  const found = await findJob(client, jobWord(flags.job));
   const name = found?.job.name ?? flags.job;
   if (found !== undefined) {
     const command = `robur job rm --yes ${name}`;

@@ -1,5 +1,6 @@
 /** `robur queue`: what runs, and what waits on each platform. */
 import { print } from "../linux/libc.ts";
+import { platformWord, runWord } from "./client/build-words.ts";
 import { ask, connect } from "./client/connect.ts";
 import { type ListColumn, formatSpan, printList, withListFlags } from "./client/list.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
@@ -17,10 +18,10 @@ interface Row {
   readonly abortedBy: string | null;
 }
 
-const columns = (now: number): readonly ListColumn<Row>[] => [
+const columns = (now: number, manned: ReadonlySet<string>): readonly ListColumn<Row>[] => [
   { key: "name", title: "RUN", text: ({ name }) => name },
   { key: "platform", title: "PLATFORM", text: ({ platform }) => platform },
-  { key: "state", title: "STATE", text: (row) => stateOf(row, now) },
+  { key: "state", title: "STATE", text: (row) => stateOf(row, now, manned) },
   {
     key: "for",
     title: "FOR",
@@ -33,8 +34,13 @@ const columns = (now: number): readonly ListColumn<Row>[] => [
   { key: "attempts", title: "ATTEMPTS", text: ({ attempts }) => String(attempts), isExtra: true },
 ];
 
-function stateOf({ state, notBefore, attempts, abortedBy }: Row, now: number): string {
+function stateOf(
+  { state, notBefore, attempts, abortedBy, platform }: Row,
+  now: number,
+  manned: ReadonlySet<string>,
+): string {
   if (state === "running") return abortedBy === null ? "running" : `being ended for ${abortedBy}`;
+  if (!manned.has(platform)) return "no worker";
   if (notBefore <= now) return "waiting";
   return `again in ${formatSpan(notBefore - now)}${attempts > 0 ? ` (${attempts} lost)` : ""}`;
 }
@@ -59,7 +65,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       async (flags) => {
         const client = connect(flags.host);
         const place = flags.back ? ("back" as const) : ("front" as const);
-        const { name } = await ask(client, client.api.runs({ run: flags.run }).move.post({ place }));
+        const { name } = await ask(client, client.api.runs({ run: runWord(flags.run) }).move.post({ place }));
         print(`${name}\n`);
       },
     )
@@ -75,7 +81,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       (y) => y.positional("platform", { type: "string", demandOption: true }),
       async ({ host, platform }) => {
         const client = connect(host);
-        await ask(client, client.api.queue({ platform }).drop.post());
+        await ask(client, client.api.queue({ platform: platformWord(platform) }).drop.post());
         print(`${platform}\n`);
       },
     )
@@ -85,7 +91,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       (y) => y.positional("platform", { type: "string", demandOption: true }),
       async ({ host, platform }) => {
         const client = connect(host);
-        await ask(client, client.api.queue({ platform }).undrop.post());
+        await ask(client, client.api.queue({ platform: platformWord(platform) }).undrop.post());
         print(`${platform}\n`);
       },
     )
@@ -100,7 +106,8 @@ async function list(
   const client = connect(flags.host);
   const { running, queues } = await ask(client, client.api.queue.get());
   const rows: readonly Row[] = [...running, ...queues.flatMap(({ runs }) => runs)];
-  printList(columns(Date.now()), rows, ({ name }) => name, flags);
+  const manned = new Set(queues.filter(({ hasWorker }) => hasWorker).map(({ platform }) => platform));
+  printList(columns(Date.now(), manned), rows, ({ name }) => name, flags);
 }
 
 interface WorkerRow {

@@ -53,6 +53,12 @@ export async function main(argv: readonly string[]): Promise<void> {
         describe:
           "hours for which the sandbox of a job's newest failed build stays for a shell; 0: not at all",
       })
+      .option("sandbox", {
+        choices: ["bwrap", "docker", "podman"] as const,
+        requiresArg: true,
+        default: "bwrap" as const,
+        describe: "what makes the sandboxes that jobs run in",
+      })
       .option("unsafe-no-sandbox", {
         type: "boolean",
         default: false,
@@ -104,6 +110,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       workers: readWorkers(flags.workers),
       platforms: flags.workerPlatform ?? [],
       keepFailedHours: readHours(flags.keepFailed),
+      sandbox: flags.sandbox,
       unsafeNoSandbox: flags.unsafeNoSandbox,
       builderListen: builderListen === "off" ? undefined : parseListen(builderListen),
       templateDirectory: flags.builderConfig,

@@ -10,23 +10,28 @@ import { parsePlatform } from "../store/api.ts";
 import { localWorkerName } from "../builds/local-workers.ts";
 import type { Sandboxes } from "../builds/sandbox/api.ts";
 import { hostPlatform } from "../builds/worker/host-platform.ts";
-import type { ServerAddress } from "../builds/worker/server-link.ts";
-import { chooseTarget } from "./client/target.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
+import { chooseServer } from "./client/worker-server.ts";
 
 const USAGE = `robur worker
 
-Runs the jobs of a server, one after the other, each in a fresh sandbox: this machine's server, another
-one with --host https://NAME and a token of scope worker in ROBUR_TOKEN, or a builder-server. The server
-starts workers of its own on its machine; this is for further ones.`;
+Runs the jobs of a server, one after the other, each in a fresh sandbox: of this machine's server, of another
+one's with a token of scope worker in ROBUR_TOKEN, or of a builder-server. The server starts workers of
+its own on its machine; this is for further ones.`;
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
   const parser = clientParser("robur worker", USAGE, argv)
-    .option("builder", {
+    .option("server", {
       type: "string",
       requiresArg: true,
-      describe: "a builder-server instead: tcp://HOST:PORT, by the original protocol",
+      describe:
+        "whose jobs: https://NAME, unix:///PATH, or tcp://HOST:PORT for a builder-server (default: as --host)",
+    })
+    .option("protocol", {
+      choices: ["robur", "builder"] as const,
+      requiresArg: true,
+      describe: "how it is spoken to (default: as the address says; tcp:// is builder's)",
     })
     .option("platform", {
       type: "string",
@@ -41,6 +46,12 @@ export async function main(argv: readonly string[]): Promise<void> {
       describe: "how the server calls it (default: the host's)",
     })
     .option("once", { type: "boolean", default: false, describe: "end after one job" })
+    .option("sandbox", {
+      choices: ["bwrap", "docker", "podman"] as const,
+      requiresArg: true,
+      default: "bwrap" as const,
+      describe: "what makes them",
+    })
     .option("unsafe-no-sandbox", {
       type: "boolean",
       default: false,
@@ -55,15 +66,21 @@ export async function main(argv: readonly string[]): Promise<void> {
     .option("data-dir", { type: "string", requiresArg: true, describe: "where sandboxes are made" })
     .option("slot", { type: "number", hidden: true, describe: "which of a server's own workers" })
     .example("robur worker --platform debian-12", "another one beside the server's own")
-    .example("ROBUR_TOKEN=… robur worker --host https://builds.example.org", "for another machine's server")
-    .example("robur worker --builder tcp://172.17.0.1:1234 --once", "one job of a builder-server");
+    .example("ROBUR_TOKEN=… robur worker --server https://builds.example.org", "for another machine's server")
+    .example("robur worker --server tcp://172.17.0.1:1234 --once", "one job of a builder-server");
   const flags = await parseClient(parser);
   if (flags === undefined) return;
+  const server = chooseServer(flags, process.env, process.getuid?.() === 0);
   const platforms = platformsOf(flags.platform);
+  if (server.kind === "builder" && platforms.length > 1) {
+    throw new UsageError("a builder-server's worker is for one platform", {
+      hint: `--platform ${platforms[0]}`,
+    });
+  }
   const directory = dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0);
   let sayPreparing: ((text: string) => void) | undefined;
   const onPreparing = (say: (text: string) => void) => void (sayPreparing = say);
-  const sandboxes = await sandboxesFor(directory, flags.unsafeNoSandbox, (line) => sayPreparing?.(line));
+  const sandboxes = await sandboxesFor(directory, flags, (line) => sayPreparing?.(line));
   const stop = new AbortController();
   const abort = new AbortController();
   const onSignal = () => {
@@ -77,10 +94,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (flags.slot === undefined) printError(`${text}\n`);
   };
   const common = { sandboxes, isOnce: flags.once, stop: stop.signal, abort: abort.signal, say };
-  if (flags.builder !== undefined) {
+  if (server.kind === "builder") {
     const { builderWorker } = await import("../builds/worker/builder-worker.ts");
-    const remote = parseBuilder(flags.builder);
-    await builderWorker({ ...common, remote, platform: platforms[0]! });
+    await builderWorker({ ...common, remote: server.remote, platform: platforms[0]! });
     process.exit(0);
   }
   const [{ work }, { ServerLink }] = await Promise.all([
@@ -96,7 +112,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     onPreparing,
     name,
     platforms,
-    link: new ServerLink(addressOf(flags.host)),
+    link: new ServerLink(server.address),
   });
   process.exit(0);
 }
@@ -127,29 +143,17 @@ function workerName(given: string | undefined): string {
   throw new UsageError(`--name ${name}: letters, digits and . _ @ + -`);
 }
 
-function addressOf(host: string | undefined): ServerAddress {
-  const target = chooseTarget(host, process.env, process.getuid?.() === 0);
-  if (target.kind === "http") return { origin: target.origin, unix: undefined, token: target.token };
-  return { origin: "http://localhost", unix: target.path, token: undefined };
-}
-
-function parseBuilder(text: string): { readonly host: string; readonly port: number } {
-  const [, host = "", port = "1234"] = /^(?:tcp:\/\/)?([^:/]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  if (host !== "" && Number(port) > 0 && Number(port) < 65_536) return { host, port: Number(port) };
-  throw new UsageError(`--builder ${text}: not tcp://HOST:PORT`, { hint: "--builder tcp://127.0.0.1:1234" });
-}
-
 async function sandboxesFor(
   directory: string,
-  isUnsafe: boolean,
+  flags: { readonly unsafeNoSandbox: boolean; readonly sandbox: "bwrap" | "docker" | "podman" },
   onLine: (line: string) => void,
 ): Promise<Sandboxes> {
-  if (isUnsafe) {
+  if (flags.unsafeNoSandbox) {
     const { unsafeSandboxes } = await import("../builds/worker/unsafe-sandboxes.ts");
     return unsafeSandboxes(join(directory, "jobs"));
   }
   const { openSandboxes } = await import("../builds/sandbox/sandboxes.ts");
-  return openSandboxes({ dataDirectory: directory, onLine });
+  return openSandboxes({ dataDirectory: directory, kind: flags.sandbox, onLine });
 }
 
 const SLOT_PAUSE_MS = 250;

@@ -29,6 +29,8 @@ export interface BuildSettings {
   readonly workers: number;
   /** What they build for; empty: what this machine is. */
   readonly platforms: readonly string[];
+  /** What makes sandboxes. */
+  readonly sandbox: "bwrap" | "docker" | "podman";
   readonly unsafeNoSandbox: boolean;
   /** For so long the sandbox of a job's newest failed build stays for a shell; 0: not at all. */
   readonly keepFailedHours: number;
@@ -43,6 +45,7 @@ export interface BuildSettings {
 export const DEFAULT_BUILD_SETTINGS: BuildSettings = {
   workers: 0,
   platforms: [],
+  sandbox: "bwrap",
   unsafeNoSandbox: false,
   keepFailedHours: 24,
   builderListen: undefined,
@@ -92,7 +95,7 @@ export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
     args: [
       ...["--host", `unix://${socket}`, "--data-dir", options.dataDirectory],
       ...settings.platforms.flatMap((platform) => ["--platform", platform]),
-      ...["--keep-failed", String(settings.keepFailedHours)],
+      ...["--keep-failed", String(settings.keepFailedHours), "--sandbox", settings.sandbox],
       ...(settings.unsafeNoSandbox ? ["--unsafe-no-sandbox"] : []),
     ],
     environment: options.environment,

@@ -101,8 +101,28 @@ export function parseBuildRef(text: string): BuildRef {
   });
 }
 
+/** `hello:12`, as runs are called: the build that it became. Throws ClientError not-found. */
+async function buildOfRun(client: Client, text: string): Promise<BuildAnswer | undefined> {
+  const [, job, number] = /^(?:job:)?([^:]+):(\d{1,9})$/.exec(text) ?? [];
+  if (job === undefined || parseJobName(job) === undefined) return undefined;
+  const name = `${job}:${number}`;
+  const run = await get<{ uuid: string | null; state: string }>(
+    client,
+    `/api/v1/runs/${encodeURIComponent(name)}`,
+  );
+  if (run.uuid !== null && (run.state === "finished" || run.state === "aborted")) {
+    return showBuild(client, run.uuid);
+  }
+  throw new ClientError(3, "not-found", `${name} is no build`, {
+    why: `it is ${run.state}`,
+    hint: `robur build watch ${name}`,
+  });
+}
+
 /** The build that is meant. Throws ClientError not-found, UsageError for an ambiguous one. */
 export async function resolveBuild(client: Client, text: string, platform?: string): Promise<BuildAnswer> {
+  const ofRun = await buildOfRun(client, text);
+  if (ofRun !== undefined) return ofRun;
   const ref = parseBuildRef(text);
   if (ref.kind === "id") return showBuild(client, ref.prefix);
   if (ref.prefix !== undefined) return ofJob(await showBuild(client, ref.prefix), ref.job, text);

@@ -2,6 +2,7 @@
 import type { JobOverview } from "../../store/api.ts";
 import { printError } from "../../linux/libc.ts";
 import { formatTable } from "../table.ts";
+import { jobWord } from "./build-words.ts";
 import { ClientError } from "./client-error.ts";
 import { type Client, ask } from "./connect.ts";
 import { formatSpan } from "./list.ts";
@@ -78,7 +79,7 @@ export async function sayUnfinished(client: Client, job: string | undefined): Pr
 /** Removes a job's definition; false when there was none. Throws ClientError. */
 export async function forgetDefinition(client: Client, job: string): Promise<boolean> {
   try {
-    await ask(client, client.api.schedule({ job }).delete());
+    await ask(client, client.api.schedule({ job: jobWord(job) }).delete());
     return true;
   } catch (error) {
     if (error instanceof ClientError && error.code === "missing") return false;

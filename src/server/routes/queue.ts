@@ -7,14 +7,19 @@ const tags = ["runs"];
 const OnePlatform = t.Object({ platform: t.String({ maxLength: 128 }) });
 
 export function queueRoutes({ buildService: service }: ServerContext) {
-  const queues = (request: Request) => ({
-    running: service.runs({ limit: 1000, states: ["running"] }).map((run) => runSeenBy(request, run)),
-    queues: service.platforms().map((platform) => ({
-      platform: platform as string,
-      runs: service.queue(platform).map((run) => runSeenBy(request, run)),
-    })),
-    dropped: service.droppedPlatforms() as readonly string[],
-  });
+  const queues = (request: Request) => {
+    const manned = new Set(service.desk.workers().flatMap(({ platforms }) => platforms));
+    return {
+      running: service.runs({ limit: 1000, states: ["running"] }).map((run) => runSeenBy(request, run)),
+      queues: service.platforms().map((platform) => ({
+        platform: platform as string,
+        /** Somebody builds for it. */
+        hasWorker: manned.has(platform),
+        runs: service.queue(platform).map((run) => runSeenBy(request, run)),
+      })),
+      dropped: service.droppedPlatforms() as readonly string[],
+    };
+  };
   return new Elysia({ name: "queue", prefix: "/api/v1" })
     .get("/queue", ({ request }) => queues(request), {
       detail: { tags, summary: "What runs, and what waits on each platform, in order" },
