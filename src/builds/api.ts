@@ -102,6 +102,8 @@ export interface Assignment {
 /** Who asks for work. */
 export interface WorkerIdentity {
   readonly name: string;
+  /** Tells processes of one name apart. */
+  readonly instance?: string | undefined;
   readonly platforms: readonly Platform[];
   readonly link: "http" | "builder";
   /** The other end, for lists: an address, or `local`. */

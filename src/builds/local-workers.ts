@@ -26,6 +26,21 @@ export function localWorkerName(slot: number, pid: number): string {
   return `local-${slot}-${pid}`;
 }
 
+/** The process that such a name is of; undefined for other names. */
+export function localWorkerPid(name: string): number | undefined {
+  const pid = /^local-\d{1,3}-(\d{1,9})$/.exec(name)?.[1];
+  return pid === undefined ? undefined : Number(pid);
+}
+
+/** Whether there is a process of that number. */
+export function isProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as { code?: string }).code !== "ESRCH";
+  }
+}
+
 export class LocalWorkers implements AsyncDisposable {
   readonly #options: LocalWorkersOptions;
   readonly #children = new Map<number, Bun.Subprocess>();

@@ -10,6 +10,7 @@ import { errorLine } from "../lib/errors.ts";
 import type { BuildStore, ContentSession, ContentStore } from "../store/api.ts";
 import type { ConsoleLine, JobDefinition, JobName, Outcome, Platform, Run, RunId } from "./api.ts";
 import { done, refuse, sayResult } from "./api.ts";
+import { isProcess, localWorkerPid } from "./local-workers.ts";
 import { linesBetween } from "./runs/console.ts";
 import { WorkerDesk } from "./runs/desk.ts";
 import { dropConsoles, endOfLines } from "./runs/keep.ts";
@@ -39,8 +40,13 @@ export interface BuildServiceOptions {
   /** What becomes of an orb job on a platform. */
   readonly templates: ScriptSource;
   readonly now?: () => number;
+  /** Milliseconds by a clock that nobody sets. Default: the machine's, or `now` where that is given. */
+  readonly clock?: () => number;
   readonly random?: () => number;
-  /** A worker that says nothing for so long is gone. Default: 30 s. */
+  /**
+   * A worker of this machine that says nothing for so long is gone; one that comes over a network may be silent ten
+   * times as long: hours of work aren't thrown away for a cable that was pulled. Default: 30 s.
+   */
   readonly lostAfterMs?: number;
   /** What nobody waits for and goes wrong. */
   readonly report: (text: string) => void;
@@ -53,6 +59,7 @@ export interface BuildServiceOptions {
 }
 
 const LOST_AFTER_MS = 30_000;
+const REMOTE_PATIENCE = 10;
 /**
  * A worker ends a job at its time-out; the server does so this much later, when the worker didn't. Making a platform's
  * root file system comes before and may take as long.
@@ -87,14 +94,18 @@ export class BuildService implements AsyncDisposable {
     this.#random = options.random ?? Math.random;
     this.#lostAfterMs = options.lostAfterMs ?? LOST_AFTER_MS;
     const { db, builds, report, onEnd, onKept, templates } = options;
-    this.#ledger = new RunLedger({ db, builds, report, onEnd, onKept, now: this.#now, random: this.#random });
+    const clock = options.clock ?? options.now ?? (() => performance.now());
+    this.#ledger = new RunLedger({
+      ...{ db, builds, report, onEnd, onKept, clock },
+      ...{ now: this.#now, random: this.#random },
+    });
     const dispatch = (event: ScheduleEvent) => this.dispatch(event);
     this.desk = new WorkerDesk({ ledger: this.#ledger, templates, dispatch });
     for (const attempt of openAttempts(this.#db)) {
       // The connection was all that there was of a worker of the original protocol.
       if (attempt.link === "builder")
         this.#ledger.step(attempt, { kind: "lost", why: "the server was restarted" });
-      else this.#ledger.heard.set(attempt.uuid, this.#now());
+      else this.#ledger.beat(attempt.uuid, Math.max(0, this.#now() - attempt.startedAt));
     }
     this.tick();
   }
@@ -288,10 +299,11 @@ export class BuildService implements AsyncDisposable {
     if (due !== undefined && due < now) this.dispatch({ kind: "tick" });
     for (const attempt of openAttempts(this.#db)) {
       if (this.#ledger.keeping.has(attempt.uuid)) continue;
-      const heard = this.#ledger.heard.get(attempt.uuid) ?? now;
-      if (attempt.link === "http" && now - heard > this.#lostAfterMs) {
+      const clock = this.#ledger.clock();
+      const { beganAt, heardAt } = this.#ledger.pulses.get(attempt.uuid) ?? this.#ledger.beat(attempt.uuid);
+      if (attempt.link === "http" && this.#isGone(attempt, clock - heardAt)) {
         this.#ledger.step(attempt, { kind: "lost", why: "its worker is gone" });
-      } else if (now - attempt.startedAt > attempt.assignment.timeoutMs + this.#slack(attempt)) {
+      } else if (clock - beganAt > attempt.assignment.timeoutMs + this.#slack(attempt)) {
         this.#ledger.step(attempt, { kind: "hung" });
       }
     }
@@ -304,6 +316,14 @@ export class BuildService implements AsyncDisposable {
     }
   }
 
+  /** `silence`: how long nothing was heard of its worker. */
+  #isGone({ uuid, worker }: Attempt, silence: number): boolean {
+    const own = localWorkerPid(worker);
+    if (own !== undefined && !isProcess(own)) return true;
+    const isHere = own !== undefined || this.desk.isHere(uuid);
+    return silence > this.#lostAfterMs * (isHere ? 1 : REMOTE_PATIENCE);
+  }
+
   /** The original's workers end a job after an hour by themselves, and the original's server at the same moment. */
   #slack({ link }: Attempt): number {
     return link === "builder" ? 0 : TIMEOUT_SLACK_MS;
@@ -314,7 +334,7 @@ export class BuildService implements AsyncDisposable {
     if (this.#ledger.closing.signal.aborted) return;
     const now = this.#now();
     const due = (nextDue(this.#db) ?? Infinity) + 1 - now;
-    const running = this.#ledger.heard.size > 0 ? Math.min(this.#lostAfterMs / 4, 5000) : Infinity;
+    const running = this.#ledger.pulses.size > 0 ? Math.min(this.#lostAfterMs / 4, 5000) : Infinity;
     const wait = Math.max(5, Math.min(TICK_MAX_MS, due, running));
     this.#timer = setTimeout(() => this.tick(), wait);
   }

@@ -112,7 +112,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     onPreparing,
     name,
     platforms,
-    link: new ServerLink(server.address),
+    link: new ServerLink(server.address, { say }),
   });
   process.exit(0);
 }

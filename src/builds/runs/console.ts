@@ -70,6 +70,14 @@ export function appendLines(db: Database, run: RunId, lines: readonly SentLine[]
   return first;
 }
 
+/** Nothing more of a run's console is kept. */
+export function isFull(db: Database, run: RunId): boolean {
+  const row = db
+    .query<{ console_bytes: number }, [number]>("SELECT console_bytes FROM run WHERE id = ?")
+    .get(run);
+  return row !== null && row.console_bytes > CONSOLE_MAX;
+}
+
 /** Those that still fit, and once the notice that the others are missing. */
 function withinLimit(lines: readonly SentLine[], before: number): { lines: SentLine[]; bytes: number } {
   const kept: SentLine[] = [];

@@ -10,7 +10,6 @@ import type {
   Outcome,
   Platform,
   Run,
-  RunId,
   WorkerIdentity,
   WorkerView,
 } from "../api.ts";
@@ -19,7 +18,7 @@ import type { ScheduleEvent } from "../schedule/decide.ts";
 import type { SandboxOrigin } from "../sandbox/api.ts";
 import { QUERIES, factsOf } from "../schedule/records.ts";
 import { type ScriptSource, scriptFor } from "../templates.ts";
-import { type SentLine, appendLines } from "./console.ts";
+import { type SentLine, appendLines, isFull } from "./console.ts";
 import type { CollectedFile } from "./keep.ts";
 import type { RunLedger } from "./ledger.ts";
 import { type RunEvent, step } from "./life.ts";
@@ -34,6 +33,7 @@ import {
   runById,
   runOf,
 } from "./records.ts";
+import { WorkerList } from "./worker-list.ts";
 
 export interface DeskOptions {
   readonly ledger: RunLedger;
@@ -45,17 +45,10 @@ export interface DeskOptions {
 /** A queue is looked at this often also when nobody says that something came. */
 const LOOK_MS = 60_000;
 
-interface Seen {
-  readonly identity: WorkerIdentity;
-  seenAt: number;
-  run: RunId | null;
-  waiting: number;
-}
-
 export class WorkerDesk {
   readonly #options: DeskOptions;
   readonly #ledger: RunLedger;
-  readonly #workers = new Map<string, Seen>();
+  readonly #workers = new WorkerList();
 
   constructor(options: DeskOptions) {
     this.#options = options;
@@ -70,18 +63,18 @@ export class WorkerDesk {
     const signal = AbortSignal.any([options.signal, this.#ledger.closing.signal]);
     const again = options.ticket === undefined ? undefined : attemptByTicket(this.#ledger.db, options.ticket);
     if (again !== undefined) return again.assignment;
-    const seen = this.#meet(identity);
+    const seen = this.#workers.meet(identity, this.#ledger.now());
     for (const platform of identity.platforms) this.#options.dispatch({ kind: "platform-asked", platform });
-    const end = this.#ledger.now() + (options.waitMs ?? Number.MAX_SAFE_INTEGER);
+    const end = this.#ledger.clock() + (options.waitMs ?? Number.MAX_SAFE_INTEGER);
     seen.waiting += 1;
     try {
       while (!signal.aborted) {
         const assignment = this.#claim(identity, options.ticket);
         if (assignment !== undefined) {
-          seen.run = assignment.run;
+          this.#workers.give(seen, assignment.uuid, assignment.run);
           return assignment;
         }
-        const left = end - this.#ledger.now();
+        const left = end - this.#ledger.clock();
         if (left <= 0) return undefined;
         await this.#ledger.work.wait(
           identity.platforms,
@@ -94,14 +87,6 @@ export class WorkerDesk {
     } finally {
       seen.waiting -= 1;
     }
-  }
-
-  #meet(identity: WorkerIdentity): Seen {
-    const seen = this.#workers.get(identity.name) ?? { identity, seenAt: 0, run: null, waiting: 0 };
-    seen.seenAt = this.#ledger.now();
-    seen.run = null;
-    this.#workers.set(identity.name, seen);
-    return seen;
   }
 
   #nextNotBefore({ platforms }: WorkerIdentity): number {
@@ -152,7 +137,7 @@ export class WorkerDesk {
           ticket,
         );
       });
-      this.#ledger.heard.set(uuid, now);
+      this.#ledger.beat(uuid);
       this.#ledger.runs.wake(run.id);
       return assignment;
     }
@@ -184,41 +169,37 @@ export class WorkerDesk {
     const attempt = openAttempt(this.#ledger.db, uuid);
     const run = attempt === undefined ? undefined : runById(this.#ledger.db, attempt.run);
     if (attempt === undefined || run === undefined || run.uuid !== uuid) return stale();
-    this.#ledger.heard.set(uuid, this.#ledger.now());
-    const seen = this.#workers.get(attempt.worker);
-    if (seen === undefined) {
-      const identity = {
-        ...{ name: attempt.worker, platforms: [run.platform], link: attempt.link, address: "" },
-      };
-      this.#workers.set(attempt.worker, { identity, seenAt: this.#ledger.now(), run: run.id, waiting: 0 });
-    } else {
-      seen.seenAt = this.#ledger.now();
-      seen.run = run.id;
-    }
+    this.#ledger.beat(uuid);
+    const { worker: name, link } = attempt;
+    const identity = { name, platforms: [run.platform], link, address: "" };
+    this.#workers.hear(uuid, run, identity, this.#ledger.now());
     return done({ abort: run.abortedBy });
   }
 
   /**
    * Console lines; `from`: how many of this attempt's came before. What is here already is not taken twice. Answers
    * how many are here then, all of them durable: a worker that answers a smaller number than it sent sends again.
+   * `isFull`: nothing more is kept, so none need be sent.
    */
   append(
     uuid: BuildId,
     from: number,
     lines: readonly SentLine[],
-  ): Outcome<{ readonly taken: number; readonly abort: string | null }> {
+  ): Outcome<{ readonly taken: number; readonly abort: string | null; readonly isFull: boolean }> {
     const heard = this.heard(uuid);
     if (!heard.ok) return heard;
     const attempt = attemptByUuid(this.#ledger.db, uuid)!;
     const known = attempt.taken - from;
-    if (known < 0 || known >= lines.length) return done({ taken: attempt.taken, abort: heard.value.abort });
+    const answer = (taken: number) =>
+      done({ taken, abort: heard.value.abort, isFull: isFull(this.#ledger.db, attempt.run) });
+    if (known < 0 || known >= lines.length) return answer(attempt.taken);
     const taken = from + lines.length;
     write(this.#ledger.db, () => {
       appendLines(this.#ledger.db, attempt.run, known === 0 ? lines : lines.slice(known));
       this.#ledger.db.query("UPDATE run_attempt SET taken = ? WHERE uuid = ?").run(taken, uuid);
     });
     this.#ledger.runs.wake(attempt.run);
-    return done({ taken, abort: heard.value.abort });
+    return answer(taken);
   }
 
   /** Before a build is sent: the build, if its end is known already; nothing, when it may be sent. */
@@ -245,7 +226,6 @@ export class WorkerDesk {
     if (attempt.isKept && attempt.lost === null) return done({ build: uuid });
     const run = runById(this.#ledger.db, attempt.run);
     if (attempt.endedAt !== null || run?.uuid !== uuid || this.#ledger.keeping.has(uuid)) return stale();
-    this.#ledger.heard.set(uuid, Number.MAX_SAFE_INTEGER);
     this.#ledger.keeping.add(uuid);
     try {
       const said: BuildResult =
@@ -256,7 +236,7 @@ export class WorkerDesk {
       return done({ build: uuid });
     } finally {
       this.#ledger.keeping.delete(uuid);
-      if (this.#ledger.heard.has(uuid)) this.#ledger.heard.set(uuid, this.#ledger.now());
+      if (this.#ledger.pulses.has(uuid)) this.#ledger.beat(uuid);
     }
   }
 
@@ -271,36 +251,32 @@ export class WorkerDesk {
   loseWorker(name: string, why: string): void {
     for (const attempt of openAttempts(this.#ledger.db))
       if (attempt.worker === name) this.lose(attempt.uuid, why);
-    this.#workers.delete(name);
+    this.#workers.forget(name);
   }
 
   /** Of a connection that ended while it waited. */
-  leave(name: string): void {
-    const seen = this.#workers.get(name);
-    if (seen !== undefined && seen.waiting === 0) this.#workers.delete(name);
+  leave(identity: WorkerIdentity): void {
+    this.#workers.leave(identity);
   }
 
   /** By name. */
   workers(): readonly WorkerView[] {
-    return [...this.#workers.values()]
-      .map(({ identity, seenAt, run, waiting }): WorkerView => {
-        const current = run === null || waiting > 0 ? undefined : runById(this.#ledger.db, run);
-        const isBuilding = current?.state === "running" && current.worker === identity.name;
-        return {
-          ...identity,
-          seenAt,
-          run: isBuilding ? run : null,
-          state: isBuilding ? "building" : "waiting",
-        };
-      })
-      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return this.#workers.views((id) => runById(this.#ledger.db, id));
+  }
+
+  /** Each of these has a worker. */
+  mannedPlatforms(): ReadonlySet<Platform> {
+    return this.#workers.platforms();
+  }
+
+  /** Whether the worker of an attempt is known to be on this machine. */
+  isHere(uuid: BuildId): boolean {
+    return this.#workers.isHere(uuid);
   }
 
   /** Forgets those that were not heard of since. */
   forgetSilent(since: number): void {
-    for (const [name, { seenAt, waiting }] of this.#workers) {
-      if (waiting === 0 && seenAt < since) this.#workers.delete(name);
-    }
+    this.#workers.forgetSilent(since, (uuid) => this.#ledger.pulses.has(uuid));
   }
 }
 

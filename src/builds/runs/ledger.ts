@@ -18,6 +18,8 @@ export interface LedgerOptions {
   readonly db: Database;
   readonly builds: BuildStore;
   readonly now: () => number;
+  /** Milliseconds by a clock that nobody sets. */
+  readonly clock: () => number;
   readonly random: () => number;
   readonly report: (text: string) => void;
   /** A run ended. */
@@ -29,17 +31,23 @@ export interface LedgerOptions {
 /** `sandbox`: what the worker says that it ran in. */
 export type OnKept = (attempt: Attempt, sandbox: SandboxOrigin | undefined) => Promise<void>;
 
+export interface Pulse {
+  readonly beganAt: number;
+  readonly heardAt: number;
+}
+
 export class RunLedger {
   readonly db: Database;
   readonly now: () => number;
+  readonly clock: () => number;
   readonly random: () => number;
   readonly report: (text: string) => void;
   /** Who waits for work of a platform. */
   readonly work = new Waiters<Platform>();
   /** Who waits for a run to go on. */
   readonly runs = new Waiters<RunId>();
-  /** When the worker of an attempt that goes on was last heard of. */
-  readonly heard = new Map<BuildId, number>();
+  /** Attempts that go on: since when, and when their worker was last heard of, by the clock that nobody sets. */
+  readonly pulses = new Map<BuildId, Pulse>();
   /** Attempts that are becoming builds. */
   readonly keeping = new Set<BuildId>();
   readonly closing = new AbortController();
@@ -50,8 +58,17 @@ export class RunLedger {
     this.#options = options;
     this.db = options.db;
     this.now = options.now;
+    this.clock = options.clock;
     this.random = options.random;
     this.report = options.report;
+  }
+
+  /** The worker of an attempt was heard of. `age`: how long the attempt goes on already, when that is new. */
+  beat(uuid: BuildId, age = 0): Pulse {
+    const now = this.clock();
+    const pulse = { beganAt: this.pulses.get(uuid)?.beganAt ?? now - age, heardAt: now };
+    this.pulses.set(uuid, pulse);
+    return pulse;
   }
 
   /** One step of the run whose attempt this is; nothing, when another attempt has taken its place. */
@@ -75,7 +92,7 @@ export class RunLedger {
       if (end.kind === "ended") endAttempt(this.db, attempt.uuid, now, null, true);
       if (end.kind === "lost") endAttempt(this.db, attempt.uuid, now, end.why, false);
     });
-    this.heard.delete(attempt.uuid);
+    this.pulses.delete(attempt.uuid);
     this.told(stepped.run);
     this.work.wake(run.platform);
     if (end.kind === "lost") this.keepLost();

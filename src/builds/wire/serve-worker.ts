@@ -27,7 +27,7 @@ export async function serveWorker(service: BuildService, peer: Peer, stopping: A
   const signal = AbortSignal.any([peer.ended, stopping]);
   const identity = { name, platforms: [platform.value], link: "builder" as const, address: peer.address };
   const assignment = await desk.take(identity, { signal });
-  if (assignment === undefined) return desk.leave(name);
+  if (assignment === undefined) return desk.leave(identity);
   const { uuid, job, script } = assignment;
   try {
     await peer.send({ type: "job-schedule", uuid, job: { name: job, script, platform: platform.value } });
@@ -37,7 +37,7 @@ export async function serveWorker(service: BuildService, peer: Peer, stopping: A
     desk.lose(uuid, error instanceof RoburError ? errorLine(error) : String(error));
     throw error;
   } finally {
-    desk.leave(name);
+    desk.leave(identity);
   }
 }
 

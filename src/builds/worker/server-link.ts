@@ -17,10 +17,19 @@ export interface ServerAddress {
 
 export class WorkerError extends RoburError<"no-server" | "not-permitted" | "refused"> {}
 
-/** What the server says to lines: how many it has, and who wants the job to end. */
+/** Who asks for work. `ticket`: the same again when the answer was lost. */
+export interface Asking {
+  readonly name: string;
+  readonly instance: string;
+  readonly platforms: readonly string[];
+  readonly ticket: string;
+}
+
+/** What the server says to lines: how many it has, who wants the job to end, and whether it keeps no more. */
 export interface LinesAnswer {
   readonly taken: number;
   readonly abort: string | null;
+  readonly isFull: boolean;
 }
 
 interface Extras {
@@ -28,28 +37,57 @@ interface Extras {
   readonly timeout?: false;
 }
 
+interface Sending {
+  readonly body: () => string | Uint8Array | ReadableStream<Uint8Array>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** When a try comes to nothing. */
+  readonly limit: () => Limit;
+}
+
+interface Limit extends Disposable {
+  readonly signal: AbortSignal;
+}
+
+export interface LinkOptions {
+  /** How long a server may be away. Default: 10 minutes. */
+  readonly giveUpMs?: number;
+  /** Told when it is away, and when it is back. */
+  readonly say?: (text: string) => void;
+}
+
+const GIVE_UP_MS = 10 * 60_000;
 const FIRST_PAUSE_MS = 200;
 const LAST_PAUSE_MS = 5000;
+/** The server answers a request for work after 25 seconds. A connection that was forgotten on the way never answers. */
+const TAKE_MS = 60_000;
+const LINES_MS = 15_000;
+/** Lines over the slowest network that anybody would build over. */
+const BYTES_PER_MS = 8;
+/** For so long no byte of a build may go out, and no beat come through. */
+const STALLED_MS = 60_000;
+const JSON_TYPE = { "content-type": "application/json" };
+const BYTES_TYPE = { "content-type": "application/octet-stream" };
 
 export class ServerLink {
   readonly #address: ServerAddress;
   readonly #giveUpMs: number;
+  readonly #say: (text: string) => void;
+  /** The last sign of life. */
+  #heardAt = 0;
+  #isAway = false;
 
-  /** `giveUpMs`: how long a server may be away. */
-  constructor(address: ServerAddress, giveUpMs = 10 * 60_000) {
+  constructor(address: ServerAddress, { giveUpMs = GIVE_UP_MS, say = () => {} }: LinkOptions = {}) {
     this.#address = address;
     this.#giveUpMs = giveUpMs;
+    this.#say = say;
   }
 
   /** Work, or undefined after a while. Throws WorkerError. */
-  async take(
-    who: { readonly name: string; readonly platforms: readonly string[]; readonly ticket: string },
-    signal: AbortSignal,
-  ): Promise<Assignment | undefined> {
+  async take(who: Asking, signal: AbortSignal): Promise<Assignment | undefined> {
     const response = await this.#send("/api/v1/worker/take", {
       body: () => JSON.stringify(who),
-      headers: { "content-type": "application/json" },
-      signal,
+      ...{ headers: JSON_TYPE, signal, limit: () => after(TAKE_MS) },
     });
     const { assignment } = (await response.json()) as { assignment: Assignment | null };
     return assignment ?? undefined;
@@ -59,55 +97,51 @@ export class ServerLink {
   async append(uuid: BuildId, from: number, lines: readonly SentLine[]): Promise<LinesAnswer | "stale"> {
     const bytes = encodeLines(lines);
     const response = await this.#send(`/api/v1/worker/lines?uuid=${uuid}&from=${from}`, {
-      body: () => bytes,
-      headers: { "content-type": "application/octet-stream" },
+      ...{ body: () => bytes, headers: BYTES_TYPE },
+      limit: () => after(LINES_MS + bytes.length / BYTES_PER_MS),
     });
     return response.status === 409 ? "stale" : ((await response.json()) as LinesAnswer);
   }
 
   /** The end, with the files. "stale": the attempt was given up, and nothing of it was taken. */
   async finish(uuid: BuildId, end: JobEnd): Promise<"done" | "stale"> {
+    let movedAt = 0;
+    const stall = (): Limit => {
+      const limit = new AbortController();
+      movedAt = performance.now();
+      const timer = setInterval(() => {
+        if (performance.now() - Math.max(movedAt, this.#heardAt) < STALLED_MS) return;
+        limit.abort(new Error(`nothing was taken for ${STALLED_MS / 1000} s`));
+      }, 1000);
+      return { signal: limit.signal, [Symbol.dispose]: () => clearInterval(timer) };
+    };
     const response = await this.#send(`/api/v1/worker/finish?uuid=${uuid}`, {
-      body: () => streamOf(finishBody(end)),
-      headers: { "content-type": "application/octet-stream" },
+      body: () => streamOf(finishBody(end), () => (movedAt = performance.now())),
+      ...{ headers: BYTES_TYPE, limit: stall },
     });
     return response.status === 409 ? "stale" : "done";
   }
 
-  async #send(
-    path: string,
-    {
-      body,
-      headers,
-      signal,
-    }: {
-      readonly body: () => string | Uint8Array | ReadableStream<Uint8Array>;
-      readonly headers: Readonly<Record<string, string>>;
-      readonly signal?: AbortSignal;
-    },
-  ): Promise<Response> {
+  async #send(path: string, { body, headers, signal, limit }: Sending): Promise<Response> {
     const { origin, unix, token } = this.#address;
     const extras: Extras = { timeout: false, ...(unix === undefined ? {} : { unix }) };
     const end = performance.now() + this.#giveUpMs;
     for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(LAST_PAUSE_MS, pause * 2)) {
       let why: string;
+      using limited = limit();
       try {
         const response = await fetch(`${origin}${path}`, {
           method: "POST",
           headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
           body: body(),
-          ...(signal === undefined ? {} : { signal }),
+          signal: signal === undefined ? limited.signal : AbortSignal.any([signal, limited.signal]),
           ...extras,
         });
-        if (response.ok || response.status === 409) return response;
-        const text = await messageOf(response);
-        if (response.status === 401 || response.status === 403) {
-          throw new WorkerError("not-permitted", `${origin} doesn't take this worker: ${text}`, {
-            hint: "robur token create USER worker --scope worker, on the server; ROBUR_TOKEN here",
-          });
+        if (response.ok || response.status === 409) {
+          this.#isThere();
+          return response;
         }
-        if (response.status < 500 && response.status !== 429) throw new WorkerError("refused", text);
-        why = text;
+        why = await this.#refusal(response);
       } catch (error) {
         if (error instanceof RoburError || signal?.aborted === true) throw error;
         why = error instanceof Error ? error.message : String(error);
@@ -115,9 +149,35 @@ export class ServerLink {
       if (performance.now() + pause > end) {
         throw new WorkerError("no-server", `${unix ?? origin} can't be reached`, { why });
       }
+      if (!this.#isAway) this.#say(`${unix ?? origin} can't be reached (${why}); it is tried again`);
+      this.#isAway = true;
       await Bun.sleep(pause);
     }
   }
+
+  #isThere(): void {
+    this.#heardAt = performance.now();
+    if (this.#isAway) this.#say("the server is there again");
+    this.#isAway = false;
+  }
+
+  /** Why it is worth another try. Throws WorkerError for what isn't. */
+  async #refusal(response: Response): Promise<string> {
+    const text = await messageOf(response);
+    if (response.status === 401 || response.status === 403) {
+      throw new WorkerError("not-permitted", `${this.#address.origin} doesn't take this worker: ${text}`, {
+        hint: "robur token create USER worker --scope worker, on the server; ROBUR_TOKEN here",
+      });
+    }
+    if (response.status < 500 && response.status !== 429) throw new WorkerError("refused", text);
+    return text;
+  }
+}
+
+function after(ms: number): Limit {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new Error(`no answer after ${Math.round(ms / 1000)} s`)), ms);
+  return { signal: limit.signal, [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 async function messageOf(response: Response): Promise<string> {
@@ -136,9 +196,11 @@ function* finishBody({ result, directory, files, sandbox }: JobEnd): Generator<U
   for (const file of files) yield* readOutput(directory, file);
 }
 
-function streamOf(pieces: Iterator<Uint8Array, void>): ReadableStream<Uint8Array> {
+/** `onPull`: told each time when there is room for more. */
+function streamOf(pieces: Iterator<Uint8Array, void>, onPull: () => void): ReadableStream<Uint8Array> {
   return new ReadableStream({
     pull(controller) {
+      onPull();
       const { value, done } = pieces.next();
       if (done === true) controller.close();
       else controller.enqueue(value);

@@ -2,7 +2,7 @@
 import type { Assignment, BuildId } from "../api.ts";
 import type { SentLine } from "../runs/console.ts";
 import type { Sandboxes } from "../sandbox/api.ts";
-import { type RunJobOptions, runJob } from "./run-job.ts";
+import { type JobEnd, type RunJobOptions, runJob } from "./run-job.ts";
 import { type ServerLink, WorkerError } from "./server-link.ts";
 
 export interface WorkOptions {
@@ -25,6 +25,7 @@ export interface WorkOptions {
   readonly onPreparing?: RunJobOptions["onPreparing"];
 }
 
+const GIVEN_UP = "the server gave this attempt up";
 const KEEP_FAILED_MS = 24 * 3_600_000;
 /** Between two looks for what is kept too long. */
 const SWEEP_MS = 15 * 60_000;
@@ -36,11 +37,12 @@ export async function work(options: WorkOptions): Promise<number> {
   await sandboxes.sweep(keepFailedMs);
   let swept = performance.now();
   let count = 0;
+  const instance = crypto.randomUUID();
   // One ticket for each job: a request whose answer was lost is answered with the same job.
   for (let ticket: string = crypto.randomUUID(); !stop.aborted && mayGoOn();) {
     let assignment: Assignment | undefined;
     try {
-      assignment = await link.take({ name, platforms, ticket }, stop);
+      assignment = await link.take({ name, instance, platforms, ticket }, stop);
     } catch (error) {
       if (stop.aborted) break;
       throw error;
@@ -74,12 +76,23 @@ async function perform(
   try {
     await runJob(assignment, options, async (end) => {
       await console_.end();
-      if (console_.isStale) return say(`${job}: the server gave this attempt up`);
-      const said = await keepingAlive(console_, () => link.finish(uuid, end));
-      say(`${job}: ${said === "stale" ? "the server gave this attempt up" : describe(end.result)}`);
+      if (console_.isStale) return say(`${job}: ${console_.failure?.message ?? GIVEN_UP}`);
+      const said = await keepingAlive(console_, () => finish(link, uuid, end));
+      say(`${job}: ${said === "stale" ? GIVEN_UP : describe(end.result)}`);
     });
   } finally {
     console_.stop();
+  }
+}
+
+/** Says how it ended. What the server can't take of its output would be no better the next time: it is told so. */
+async function finish(link: ServerLink, uuid: BuildId, end: JobEnd): Promise<"done" | "stale"> {
+  try {
+    return await link.finish(uuid, end);
+  } catch (error) {
+    if (!(error instanceof WorkerError) || error.code !== "refused") throw error;
+    const text = `its output was refused: ${error.message}`.slice(0, 1000);
+    return link.finish(uuid, { ...end, result: { kind: "message", text }, files: [] });
   }
 }
 
@@ -89,11 +102,19 @@ function describe(result: { readonly kind: string; readonly code?: number; reado
 
 /** While a large build is being sent, and taken, the server hears of its worker. */
 async function keepingAlive<T>(sender: ConsoleSender, action: () => Promise<T>): Promise<T> {
-  const timer = setInterval(() => void sender.beat(), HEARTBEAT_MS);
+  const done = new AbortController();
+  const beats = async () => {
+    while (!done.signal.aborted) {
+      await Bun.sleep(HEARTBEAT_MS);
+      // One at a time, however long it takes.
+      if (!done.signal.aborted) await sender.beat();
+    }
+  };
+  void beats();
   try {
     return await action();
   } finally {
-    clearInterval(timer);
+    done.abort();
   }
 }
 
@@ -117,7 +138,11 @@ class ConsoleSender {
   #acknowledged = 0;
   #isEnding = false;
   #isOver = false;
+  /** The server keeps no more: a job that floods its console isn't held up by it. */
+  #isFull = false;
   isStale = false;
+  /** Why nothing more is sent, where it wasn't the server's decision. */
+  failure: WorkerError | undefined;
   #wake: (() => void) | undefined;
   #room: (() => void)[] = [];
   readonly #loop: Promise<void>;
@@ -130,13 +155,14 @@ class ConsoleSender {
       // A server that stays away has given the job to somebody else by now.
       if (!(error instanceof WorkerError)) throw error;
       this.isStale = true;
+      this.failure = error;
       this.#onAbort(error);
       this.#makeRoom();
     });
   }
 
   async write(lines: readonly SentLine[]): Promise<void> {
-    if (this.isStale) return;
+    if (this.isStale || this.#isFull) return;
     for (const line of lines) {
       this.#pending.push(line);
       this.#pendingBytes += line.text.length + 12;
@@ -200,6 +226,11 @@ class ConsoleSender {
     const count = Math.max(0, Math.min(batch.length, answer.taken - this.#acknowledged));
     for (const { text } of this.#pending.splice(0, count)) this.#pendingBytes -= text.length + 12;
     this.#acknowledged += count;
+    if (answer.isFull) {
+      this.#isFull = true;
+      this.#pending = [];
+      this.#pendingBytes = 0;
+    }
     this.#makeRoom();
     if (answer.abort !== null) this.#onAbort(answer.abort);
   }

@@ -8,7 +8,7 @@ const OnePlatform = t.Object({ platform: t.String({ maxLength: 128 }) });
 
 export function queueRoutes({ buildService: service }: ServerContext) {
   const queues = (request: Request) => {
-    const manned = new Set(service.desk.workers().flatMap(({ platforms }) => platforms));
+    const manned = service.desk.mannedPlatforms();
     return {
       running: service.runs({ limit: 1000, states: ["running"] }).map((run) => runSeenBy(request, run)),
       queues: service.platforms().map((platform) => ({

@@ -4,6 +4,7 @@ import type { BuildResult } from "../../builds/api.ts";
 import type { SandboxOrigin } from "../../builds/sandbox/api.ts";
 import { decodeLines } from "../../builds/runs/console.ts";
 import type { CollectedFile } from "../../builds/runs/keep.ts";
+import { HERE } from "../../builds/runs/worker-list.ts";
 import { type BuildId, type ContentSession, parseBuildId } from "../../store/api.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
@@ -28,15 +29,15 @@ export function workerRoutes({ buildService: service, stopping }: ServerContext)
     })
     .post(
       "/worker/take",
-      async ({ request, body: { name, platforms, ticket } }) => {
+      async ({ request, body: { name, instance, platforms, ticket } }) => {
         const visit = visitOf(request);
         visit.peer.keepOpen();
         const assignment = await service.desk.take(
           {
-            name,
+            ...{ name, instance },
             platforms: platforms.map(platformIn),
             link: "http",
-            address: visit.peer.via === "socket" ? "local" : visit.address,
+            address: visit.peer.via === "socket" ? HERE : visit.address,
           },
           { ticket, waitMs: TAKE_WAIT_MS, signal: AbortSignal.any([request.signal, stopping]) },
         );
@@ -45,6 +46,9 @@ export function workerRoutes({ buildService: service, stopping }: ServerContext)
       {
         body: t.Object({
           name: t.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$" }),
+          instance: t.Optional(
+            t.String({ pattern: "^[0-9a-f-]{36}$", description: "tells processes of one name apart" }),
+          ),
           platforms: t.Array(t.String({ maxLength: 128 }), { minItems: 1, maxItems: 64 }),
           ticket: t.String({ pattern: "^[0-9a-f-]{36}$", description: "the same when the answer was lost" }),
         }),
