@@ -2,7 +2,7 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSmallFile } from "../../src/linux/libc.ts";
-import { type Ended, run, start, temporaryDirectory, until } from "../robur.ts";
+import { type Ended, command, environment, run, start, temporaryDirectory, until } from "../robur.ts";
 
 export interface RunJson {
   readonly name: string;
@@ -98,6 +98,30 @@ export class BuildServer implements AsyncDisposable {
       .split("\n")
       .slice(0, -1)
       .map((line) => line.replace(/^[\d.]+s:/, ""));
+  }
+
+  /** Where it listens. Asked before there is an administrator. */
+  async origin(): Promise<string> {
+    const { stdout } = await run(["setup-url", "--data-dir", this.directory]);
+    const found = /http:\/\/127\.0\.0\.1:\d+/.exec(stdout);
+    if (found !== null) return found[0];
+    throw new Error(`no address in ${stdout}`);
+  }
+
+  async addAdministrator(): Promise<void> {
+    const args = ["user", "add", "root", "--admin", "--password-stdin", "--data-dir", this.directory];
+    const child = Bun.spawn(await command(args), {
+      stdin: new TextEncoder().encode("correct horse battery\n"),
+      ...{ env: environment(), stdout: "ignore" as const },
+    });
+    if ((await child.exited) !== 0) throw new Error("no administrator was added");
+  }
+
+  /** A token of the administrator's. */
+  async token(name: string, scope: string): Promise<string> {
+    const data = ["--data-dir", this.directory];
+    const { stdout } = await this.robur("token", "create", "root", name, "--scope", scope, ...data);
+    return /robur_\S+/.exec(stdout)?.[0] ?? "";
   }
 
   async killServer(): Promise<void> {

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeState } from "../../src/protocols/builder/state-file.ts";
 import { NEVER } from "../../src/protocols/builder/times.ts";
-import { command, environment, run, start, until } from "../robur.ts";
+import { start, until } from "../robur.ts";
 import { BuildServer } from "./build-server.ts";
 
 const server = new BuildServer();
@@ -113,6 +113,37 @@ describe("a job with copies", () => {
 });
 
 describe("commands", () => {
+  test("logs come to terminals as they look and can do no harm; --raw gives the job's bytes", async () => {
+    const script = String.raw`printf '\377\n1%%\r2%%\r\033[K3%%\n\033[31mred\033[0m\033]0;title\007\033[2J!\007\n'`;
+    await server.job("harm", script);
+    await server.untilEnd(await server.startJob("harm"));
+    const logs = (...args: string[]) => server.robur("build", "logs", "harm", ...args);
+    expect((await logs()).stdout).toBe("\ufffd\n3%\nred!\\x07\n");
+    expect((await logs("-t")).stdout).toMatch(/^ +\d+\.\d{3}s 3%$/m);
+    const child = await start(["build", "logs", "harm", "--raw"], { env: { ROBUR_HOST: server.host } });
+    const bytes = Buffer.from(await new Response(child.stdout).arrayBuffer()).toString("latin1");
+    expect(bytes).toBe("\xff\n1%\r2%\r\x1b[K3%\n\x1b[31mred\x1b[0m\x1b]0;title\x07\x1b[2J!\x07\n");
+  }, 60_000);
+
+  test("who watches what waits is told why, and a run's name is its build's, too", async () => {
+    await server.job("stuck", "echo hi");
+    await server.robur("job", "edit", "stuck", "--platform", "nowhere");
+    const name = await server.startJob("stuck");
+    const why = `${name} waits: nobody builds for nowhere (robur worker --platform nowhere)\n`;
+    expect(await server.robur("build", "logs", name)).toMatchObject({ code: 0, stdout: "", stderr: why });
+    const watch = await start(["build", "watch", name], { env: { ROBUR_HOST: server.host } });
+    const told = watch.stderr.getReader();
+    expect(new TextDecoder().decode((await told.read()).value)).toBe(why);
+    expect((await server.robur("queue")).stdout).toMatch(/^stuck:1 +nowhere +no worker /m);
+    expect(await server.robur("build", "show", name)).toMatchObject({ code: 3 });
+    await server.robur("build", "abort", name);
+    expect(await watch.exited).toBe(1);
+    await server.robur("job", "edit", "stuck", "--platform", "here");
+    const again = await server.startJob("stuck");
+    const { uuid } = await server.untilEnd(again);
+    expect((await server.robur("build", "show", again)).stdout).toContain(uuid);
+  }, 60_000);
+
   test("--wait shows the console from the first line and ends as the build ends", async () => {
     await server.job("waits", "echo one; sleep 0.3; echo two; exit 7");
     const { code, stdout, stderr } = await server.robur("build", "start", "waits", "--wait");
@@ -160,22 +191,30 @@ describe("commands", () => {
         4,
         "there is a job changing already",
       ],
-      [["job", "add", "no/name", "--script", file, "--platform", "here"], 1, "can't be a job's name"],
+      [["job", "add", "no/name", "--script", file, "--platform", "here"], 2, "can't be a job's name"],
       [["job", "add", "other", "--script", file], 2, "a script is for a platform"],
       [
         ["job", "add", "other", "--script", file, "--platform", "here", "--cron", "61 * * * *"],
-        1,
+        2,
         "no line of cron",
       ],
       [["job", "add", "other", "--script", "/none", "--platform", "here"], 2, "can't be read"],
       [["job", "edit", "other", "--never"], 3, "there is no job other"],
-      [["job", "orb", "o", "p; rm -rf /"], 1, "is no opam package"],
+      [["job", "orb", "o", "p; rm -rf /"], 2, "is no opam package"],
       [["build", "start", "other"], 3, "there is no job other"],
       [["build", "start", "changing", "--platform", "elsewhere"], 1, "is for here"],
       [["build", "abort", "other:3"], 3, "there is no run other:3"],
       [["queue", "undrop", "nowhere"], 4, "unknown platform nowhere"],
       [["worker", "--platform", "a/b"], 2, "can't be a platform's name"],
-      [["worker", "--builder", "x:y:z"], 2, "not tcp://HOST:PORT"],
+      [["worker", "--server", "tcp://x:y:z"], 2, "not tcp://HOST:PORT"],
+      [["worker", "--server", "https://a", "--host", "https://b"], 2, "--server and --host: one of them"],
+      [["job", "edit", "changing", "--cpus", "many"], 2, "--cpus NaN: not a number above 0"],
+      [["job", "edit", "changing", "--timeout", "0s"], 2, "--timeout 0s: between 1s and 7d"],
+      [["job", "edit", "changing", "--copies", "1.5"], 2, "--copies 1.5: between 1 and 16 builds"],
+      [["job", "inspect", "?x"], 3, "there is no job ?x"],
+      [["job", "rm", "", "--yes"], 3, "there is no job "],
+      [["queue", "drop", "a/b"], 2, "can't be a platform's name"],
+      [["build", "logs", "changing:9"], 3, "there is no run changing:9"],
     ] as const;
     for (const [args, status, text] of bad) {
       const { code, stderr } = await robur(...args);
@@ -226,45 +265,6 @@ describe("builder's own", () => {
 });
 
 describe("further workers", () => {
-  test("one that comes by HTTP needs a token of scope worker, and builds for its own platform", async () => {
-    const data = ["--data-dir", server.directory];
-    const origin = await originOf(server);
-    const user = Bun.spawn(await command(["user", "add", "root", "--admin", "--password-stdin", ...data]), {
-      stdin: new TextEncoder().encode("correct horse battery\n"),
-      env: environment(),
-      stdout: "ignore",
-    });
-    expect(await user.exited).toBe(0);
-    const { stdout: token } = await server.robur(
-      "token",
-      "create",
-      "root",
-      "w",
-      "--scope",
-      "worker",
-      ...data,
-    );
-    const { stdout: reading } = await server.robur(
-      "token",
-      "create",
-      "root",
-      "r",
-      "--scope",
-      "read",
-      ...data,
-    );
-    await server.job("remote", "echo built elsewhere; mkdir bin; head -c 3000000 /dev/zero > bin/out");
-    await server.robur("job", "edit", "remote", "--platform", "elsewhere");
-    const name = await server.startJob("remote");
-    const args = ["worker", "--host", origin, "--platform", "elsewhere", "--once", "--unsafe-no-sandbox"];
-    const more = ["--name", "far", "--data-dir", join(server.directory, "far")];
-    const refused = await run([...args, ...more], { env: { ROBUR_TOKEN: lastWord(reading) } });
-    expect([refused.code, refused.stderr]).toEqual([5, expect.stringContaining("doesn't take this worker")]);
-    const { code, stderr } = await run([...args, ...more], { env: { ROBUR_TOKEN: lastWord(token) } });
-    expect([code, stderr]).toEqual([0, expect.stringContaining("remote on elsewhere")]);
-    expect(await server.untilEnd(name)).toMatchObject({ outcome: "exited 0", worker: "far" } as never);
-  }, 60_000);
-
   test("a watcher that comes back goes on where it was", async () => {
     await server.job("many", "i=1; while [ $i -le 50 ]; do echo line $i; i=$((i+1)); sleep 0.01; done");
     const name = await server.startJob("many");
@@ -308,15 +308,3 @@ describe("further workers", () => {
     expect(await child.exited).toBe(0);
   }, 60_000);
 });
-
-/** Before there is an administrator. */
-async function originOf({ directory }: BuildServer): Promise<string> {
-  const { stdout } = await run(["setup-url", "--data-dir", directory]);
-  const found = /http:\/\/127\.0\.0\.1:\d+/.exec(stdout);
-  if (found !== null) return found[0];
-  throw new Error(`no address in ${stdout}`);
-}
-
-function lastWord(text: string): string {
-  return /robur_\S+/.exec(text)?.[0] ?? "";
-}

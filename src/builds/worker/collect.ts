@@ -34,6 +34,9 @@ export interface OutputLimits {
 
 export const OUTPUT_LIMITS: OutputLimits = { files: 10_000, bytes: 4 * 1024 ** 3, depth: 64 };
 
+/** Longer ones are no server's to keep. */
+const PATH_MAX = 4000;
+
 export class OutputError extends RoburError<"too-much-output" | "output-changed"> {}
 
 /** The files, by path. Throws OutputError too-much-output. Nothing may run in there any more. */
@@ -51,6 +54,8 @@ export function collectOutput(directory: string, limits: OutputLimits = OUTPUT_L
         const { kind, size } = statDescriptor(child);
         if (kind === "directory") walk(child, `${prefix}${name}/`, depth + 1);
         if (kind !== "file") continue;
+        if (prefix.length + name.length > PATH_MAX)
+          throw tooMuch(`a path longer than ${PATH_MAX} characters`);
         files.push({ path: `${prefix}${name}`, size });
         bytes += size;
         if (files.length > limits.files) throw tooMuch(`more than ${limits.files} files`);
