@@ -30,8 +30,6 @@ const HELLO_MS = 30_000;
 const HELLO_MAX = 4096;
 /** Of a client's command: its script. */
 const COMMAND_MAX = 16 * 1024 * 1024;
-/** Of a worker's message: a build with all of its files. */
-const BUILD_MAX = 512 * 1024 * 1024;
 /** What earlier clients of the same grammar send. */
 const OLDEST_CLIENT = 11;
 
@@ -90,7 +88,7 @@ async function converse(service: BuildService, peer: Peer, stopping: AbortSignal
     await peer.send({ type: "failure", message: `version ${version} is not known here: ${role} ${known}` });
     return;
   }
-  peer.allow(role === "worker" ? BUILD_MAX : COMMAND_MAX);
+  if (role === "client") peer.allow(COMMAND_MAX);
   await peer.send({ type: "server-hello" });
   await (role === "worker"
     ? serveWorker(service, peer, stopping)

@@ -1,13 +1,12 @@
 /** One connection of builder's protocol: messages in, messages out, with bounds on what a peer may send and hold. */
 import type { Socket } from "node:net";
 import { RoburError } from "../../lib/errors.ts";
-import { FrameReader, messageFrame } from "../../protocols/builder/framing.ts";
+import { FrameError, type OpenFrame, messageFrame, readFrames } from "../../protocols/builder/framing.ts";
 import { type Message, decodeMessage } from "../../protocols/builder/messages.ts";
+import { DerError } from "../../protocols/der/der-error.ts";
 
-/** Payloads that wait to be read; beyond, the socket isn't read. */
-const WAITING_MAX = 64;
-/** Bytes behind the first message that are held until it was looked at. */
-const EARLY_MAX = 256 * 1024;
+/** Bytes that wait to be read; beyond, the socket isn't read. */
+const HELD_MAX = 256 * 1024;
 const KEEP_ALIVE_MS = 30_000;
 const WRITE_TIMEOUT_MS = 60_000;
 
@@ -19,20 +18,19 @@ export class Peer {
   readonly ended: AbortSignal;
   readonly #socket: Socket;
   readonly #ended = new AbortController();
-  readonly #firstCap: number;
-  /** What came before the peer was allowed more than its first message. */
-  #early: Uint8Array | undefined = new Uint8Array();
-  #frames: FrameReader | undefined;
-  readonly #payloads: Uint8Array[] = [];
-  #failure: PeerError | undefined;
+  readonly #chunks: Uint8Array[] = [];
+  #held = 0;
   #wake: (() => void) | undefined;
+  #cap: number;
+  readonly #frames: AsyncGenerator<OpenFrame, void>;
 
-  /** `cap`: bytes of the first message at most; nothing more is looked at before `allow`. */
+  /** `cap`: bytes of a message at most. What comes is looked at only when it is asked for. */
   constructor(socket: Socket, cap: number) {
     this.#socket = socket;
-    this.#firstCap = cap;
+    this.#cap = cap;
     this.ended = this.#ended.signal;
     this.address = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
+    this.#frames = readFrames(this.#bytes(), () => this.#cap);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     socket.setNoDelay(true);
     socket.on("data", (bytes: Uint8Array) => this.#take(bytes));
@@ -42,85 +40,74 @@ export class Peer {
   }
 
   #take(bytes: Uint8Array): void {
-    try {
-      if (this.#frames === undefined) this.#takeEarly(bytes);
-      else this.#payloads.push(...this.#frames.push(bytes));
-    } catch (error) {
-      this.#failure = new PeerError("bad-frame", error instanceof Error ? error.message : String(error));
-      this.#socket.pause();
-    }
-    if (this.#payloads.length > WAITING_MAX) this.#socket.pause();
+    this.#chunks.push(bytes);
+    this.#held += bytes.length;
+    if (this.#held > HELD_MAX) this.#socket.pause();
     this.#wake?.();
   }
 
-  /** Nothing is read beyond the first message until it is known who speaks. */
-  #takeEarly(bytes: Uint8Array): void {
-    this.#early = Buffer.concat([this.#early ?? new Uint8Array(), bytes]);
-    if (this.#payloads.length > 0) return this.#pauseWhenFull();
-    if (this.#early.length < 8) return;
-    const length = new DataView(this.#early.buffer, this.#early.byteOffset).getBigUint64(0);
-    if (length > BigInt(this.#firstCap)) throw new Error(`a first message of ${length} bytes`);
-    const end = 8 + Number(length);
-    if (this.#early.length < end) return;
-    this.#payloads.push(this.#early.slice(8, end));
-    this.#early = this.#early.subarray(end);
-    this.#pauseWhenFull();
-  }
-
-  #pauseWhenFull(): void {
-    if ((this.#early?.length ?? 0) > EARLY_MAX) this.#socket.pause();
-  }
-
   #leave(): void {
-    if (this.#ended.signal.aborted) return;
-    try {
-      this.#frames?.finish();
-      this.#failure ??= new PeerError("gone", "end of file");
-    } catch (error) {
-      this.#failure ??= new PeerError("bad-frame", error instanceof Error ? error.message : String(error));
-    }
     this.#ended.abort();
     this.#wake?.();
   }
 
-  /** Takes further messages, of up to so many bytes: the first one was read. */
-  allow(cap: number): void {
-    const early = this.#early ?? new Uint8Array();
-    this.#frames = new FrameReader(cap);
-    this.#early = undefined;
-    this.#take(early);
-    this.#socket.resume();
-  }
-
-  /** The next message. Throws PeerError, and DerError for what is none. `ms`: how long it may take. */
-  async read(ms?: number): Promise<Message> {
-    const end = ms === undefined ? Infinity : performance.now() + ms;
-    while (this.#payloads.length === 0) {
-      if (this.#failure !== undefined) throw this.#failure;
-      const left = end - performance.now();
-      if (left <= 0) throw new PeerError("silent", "time-out");
+  async *#bytes(): AsyncGenerator<Uint8Array, void> {
+    for (;;) {
+      for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) {
+        this.#held -= chunk.length;
+        if (this.#held < HELD_MAX / 2) this.#socket.resume();
+        yield chunk;
+      }
+      if (this.ended.aborted) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      const timer = left === Infinity ? undefined : setTimeout(resolve, left);
       await promise;
-      clearTimeout(timer);
       this.#wake = undefined;
     }
-    const payload = this.#payloads.shift()!;
-    if (this.#payloads.length < WAITING_MAX / 2 && this.#failure === undefined) this.#socket.resume();
-    return decodeMessage(payload);
+  }
+
+  /** Takes further messages, of up to so many bytes: it is known who speaks. */
+  allow(cap: number): void {
+    this.#cap = cap;
+  }
+
+  /** The next message, its bytes as they come. All of them must be read before the next. Throws PeerError. */
+  async open(): Promise<OpenFrame> {
+    try {
+      const { done, value } = await this.#frames.next();
+      if (done !== true) return value;
+    } catch (error) {
+      if (error instanceof FrameError) throw new PeerError("bad-frame", error.message, { cause: error });
+      if (!(error instanceof DerError)) throw error;
+    }
+    throw new PeerError("gone", "end of file");
+  }
+
+  /**
+   * The next message. Throws PeerError, and DerError for what is none. `ms`: how long it may take; when it took longer
+   * nothing can be read any more.
+   */
+  async read(ms?: number): Promise<Message> {
+    const reading = this.open().then(({ bytes }) => bytes(this.#cap));
+    if (ms === undefined) return decodeMessage(await reading);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new PeerError("silent", "time-out")), ms);
+    try {
+      return decodeMessage(await Promise.race([reading, late]));
+    } finally {
+      clearTimeout(timer);
+      // Whoever waited has gone.
+      reading.catch(() => undefined);
+    }
   }
 
   /** Resolves when the socket has room for more. Throws PeerError when the peer is gone, or doesn't read. */
-  async send(message: Message): Promise<void> {
+  async send(message: Message, limitMs = WRITE_TIMEOUT_MS): Promise<void> {
     const bytes = messageFrame(message);
     if (this.#socket.destroyed) throw new PeerError("gone", "end of file");
     if (this.#socket.write(bytes)) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = setTimeout(
-      () => reject(new PeerError("silent", "the peer doesn't read")),
-      WRITE_TIMEOUT_MS,
-    );
+    const timer = setTimeout(() => reject(new PeerError("silent", "the peer doesn't read")), limitMs);
     const onClose = () => reject(new PeerError("gone", "end of file"));
     this.#socket.once("drain", resolve);
     this.#socket.once("close", onClose);

@@ -10,6 +10,8 @@ import { infoReply } from "./info.ts";
 import { type Peer, PeerError } from "./peer.ts";
 
 const COMMAND_MS = 60_000;
+/** Who looks may look away for a while: nothing is held for it but what it sees next. */
+const OBSERVER_MS = 15 * 60_000;
 const WHO = "builder-client";
 /** Before everything that waits. */
 const FRONT = 10;
@@ -163,7 +165,7 @@ async function observe(
   const signal = AbortSignal.any([peer.ended, stopping]);
   for await (const lines of service.followAttempt(attempt, signal)) {
     for (const { text, delta } of lines)
-      await peer.send({ type: "output", uuid, output: text, timestamp: delta });
+      await peer.send({ type: "output", uuid, output: text, timestamp: delta }, OBSERVER_MS);
   }
   if (stopping.aborted) return;
   const { text, endedAt } = service.attemptEnd(attempt);

@@ -1,17 +1,20 @@
 /** A worker of the original protocol: one job a connection, and the connection is all that is known of it. */
-import { errorLine, RoburError } from "../../lib/errors.ts";
-import type { JobFile } from "../../protocols/builder/job.ts";
-import type { Assignment } from "../api.ts";
-import { type SentLine, LINE_MAX } from "../runs/console.ts";
+import { RoburError, errorLine } from "../../lib/errors.ts";
+import { GIB, MIB } from "../../lib/units.ts";
+import { decodeMessage } from "../../protocols/builder/messages.ts";
+import { largeMessage, readJobFinished, readOutput } from "../../protocols/builder/record.ts";
+import type { BuildId, BuildResult } from "../api.ts";
 import type { CollectedFile } from "../runs/keep.ts";
 import { readPlatform } from "../schedule/settings.ts";
 import type { BuildService } from "../service.ts";
+import { ConsoleTaker } from "./console-taker.ts";
 import { type Peer, PeerError } from "./peer.ts";
 
 const REQUEST_MS = 60_000;
-/** The server's own clock for a job, which the original stops at the same moment as its worker. */
-const FLUSH_MS = 200;
-const FLUSH_LINES = 500;
+/** Messages up to this size are held, larger ones pass through. */
+const SMALL_MAX = MIB;
+/** Of a build with all of its files. */
+const BUILD_MAX = 4 * GIB;
 let count = 0;
 
 /** Hands out a job, and takes what comes of it. Throws PeerError, DerError, StoreError. */
@@ -31,7 +34,8 @@ export async function serveWorker(service: BuildService, peer: Peer, stopping: A
   const { uuid, job, script } = assignment;
   try {
     await peer.send({ type: "job-schedule", uuid, job: { name: job, script, platform: platform.value } });
-    await takeBuild(service, peer, assignment);
+    peer.allow(BUILD_MAX);
+    await takeBuild(service, peer, uuid);
   } catch (error) {
     // What came so far is kept, and the job is tried again.
     desk.lose(uuid, error instanceof RoburError ? errorLine(error) : String(error));
@@ -41,66 +45,85 @@ export async function serveWorker(service: BuildService, peer: Peer, stopping: A
   }
 }
 
-async function takeBuild(service: BuildService, peer: Peer, { uuid }: Assignment): Promise<void> {
-  const { desk } = service;
-  const began = process.hrtime.bigint();
-  let taken = 0;
-  let pending: SentLine[] = [];
-  const flush = () => {
-    const lines = pending;
-    pending = [];
-    const outcome = desk.append(uuid, taken, lines);
-    taken += lines.length;
-    if (!outcome.ok) throw new PeerError("gone", outcome.refusal.message);
-    // There is no message for it: the original's worker learns it from the closed connection.
-    if (outcome.value.abort !== null) throw new PeerError("gone", `aborted by ${outcome.value.abort}`);
-  };
-  let failure: unknown;
-  const timer = setInterval(() => {
-    try {
-      flush();
-    } catch (error) {
-      failure = error;
-      peer.close();
-    }
-  }, FLUSH_MS);
+async function takeBuild(service: BuildService, peer: Peer, uuid: BuildId): Promise<void> {
+  using lines = new ConsoleTaker(service.desk, peer, uuid);
   try {
     for (;;) {
-      const message = await peer.read();
-      if (message.type === "output" && message.timestamp === undefined) {
-        pending.push(...linesOf(message.output, process.hrtime.bigint() - began));
-        if (pending.length >= FLUSH_LINES) flush();
-        continue;
-      }
-      if (message.type !== "job-finished") throw new PeerError("bad-frame", `a worker said ${message.type}`);
-      clearInterval(timer);
-      flush();
-      await using session = service.session();
-      const files: CollectedFile[] = [];
-      for (const { path, bytes } of message.files) {
-        if (!isSafe(path)) throw new PeerError("bad-frame", `${JSON.stringify(path)} leads out of the build`);
-        files.push({ path, content: await session.put(bytes) });
-      }
-      const outcome = await desk.finish(uuid, message.result, files);
-      if (!outcome.ok) throw new PeerError("gone", outcome.refusal.message);
-      return;
+      const message = await nextMessage(peer);
+      if (message.kind === "output") await lines.take(message.text);
+      else return await takeEnd(service, uuid, lines, message.payload);
     }
   } catch (error) {
-    throw failure ?? error;
-  } finally {
-    clearInterval(timer);
+    throw lines.failure ?? error;
   }
 }
 
-/** The original has no limit for a line, and no line end at its end. */
-function linesOf(output: Uint8Array, delta: bigint): SentLine[] {
-  const lines: SentLine[] = [];
-  for (let at = 0; at === 0 || at < output.length; at += LINE_MAX) {
-    lines.push({ delta, text: output.slice(at, at + LINE_MAX) });
+type Bytes = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+type WorkerMessage =
+  | { readonly kind: "output"; readonly text: Bytes }
+  | { readonly kind: "job-finished"; readonly payload: Bytes };
+
+/** A message of a worker that has a job. Throws PeerError, DerError. */
+async function nextMessage(peer: Peer): Promise<WorkerMessage> {
+  const { length, bytes, stream } = await peer.open();
+  if (length <= SMALL_MAX) return smallMessage(await bytes(SMALL_MAX));
+  const payload = stream();
+  const { value: first } = await payload.next();
+  const kind = largeMessage(first?.[0]);
+  if (first === undefined || kind === undefined) {
+    throw new PeerError("bad-frame", `${length} bytes that are neither a line nor a job's end`);
   }
-  return lines;
+  const whole = behind(first, payload);
+  return kind === "output" ? { kind, text: readOutput(whole) } : { kind, payload: whole };
 }
 
-function isSafe(path: JobFile["path"]): boolean {
+function smallMessage(payload: Uint8Array): WorkerMessage {
+  if (largeMessage(payload[0]) === "job-finished") return { kind: "job-finished", payload: [payload] };
+  const message = decodeMessage(payload);
+  if (message.type === "output" && message.timestamp === undefined) {
+    return { kind: "output", text: [message.output] };
+  }
+  throw new PeerError("bad-frame", `a worker said ${message.type}`);
+}
+
+async function* behind(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  yield first;
+  yield* rest;
+}
+
+/** Puts a job's files into the store as they come. Throws PeerError, DerError, StoreError. */
+async function takeEnd(
+  service: BuildService,
+  uuid: BuildId,
+  lines: ConsoleTaker,
+  payload: Bytes,
+): Promise<void> {
+  await using session = service.session();
+  const files: CollectedFile[] = [];
+  let result: BuildResult | undefined;
+  for await (const part of readJobFinished(asStream(payload), { limits: { total: BUILD_MAX } })) {
+    if (part.kind === "end") {
+      result = part.result;
+      continue;
+    }
+    if (!isSafe(part.path)) {
+      throw new PeerError("bad-frame", `${JSON.stringify(part.path)} leads out of the build`);
+    }
+    await using writer = session.writer();
+    for await (const piece of part.bytes()) await writer.write(piece);
+    files.push({ path: part.path, content: await writer.finish({ size: part.size }) });
+  }
+  if (result === undefined) throw new PeerError("bad-frame", "a job's end says no result");
+  lines.end();
+  const outcome = await service.desk.finish(uuid, result, files);
+  if (!outcome.ok) throw new PeerError("gone", outcome.refusal.message);
+}
+
+async function* asStream(bytes: Bytes): AsyncGenerator<Uint8Array, void> {
+  yield* bytes;
+}
+
+function isSafe(path: string): boolean {
   return path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }

@@ -1,6 +1,7 @@
 /** A worker of a builder-server, by the original protocol: one connection a job, and no way back once it breaks. */
 import { connect } from "node:net";
 import { RoburError } from "../../lib/errors.ts";
+import { LARGEST_FRAME } from "../../protocols/builder/framing.ts";
 import type { JobFile } from "../../protocols/builder/job.ts";
 import { type Message, WORKER_VERSION } from "../../protocols/builder/messages.ts";
 import { ocamlSignal } from "../../protocols/builder/results.ts";
@@ -23,10 +24,10 @@ export interface BuilderWorkerOptions {
 
 export class BuilderWorkerError extends RoburError<"no-server" | "refused"> {}
 
-/** A script with its job's name and nothing else. */
-const MESSAGE_MAX = 16 * 1024 * 1024;
 const PAUSE_MS = 2000;
 const CONNECT_MS = 10_000;
+/** A server that takes longer to say hello is none. */
+const HELLO_MS = 60_000;
 const KEPT_SANDBOXES_MS = 24 * 3_600_000;
 
 /** Works until it is to stop. Throws BuilderWorkerError, the first time and with `isOnce`. */
@@ -59,7 +60,7 @@ async function oneJob({
   stop.addEventListener("abort", leave, { once: true });
   try {
     await peer.send({ type: "client-hello", role: "worker", version: WORKER_VERSION });
-    await expectMessage(peer, "server-hello");
+    await expectMessage(peer, "server-hello", HELLO_MS);
     await peer.send({ type: "job-requested", platform });
     const { uuid, job } = await expectMessage(peer, "job-schedule");
     stop.removeEventListener("abort", leave);
@@ -115,8 +116,9 @@ function wireResult(result: BuildResult): BuildResult {
 async function expectMessage<Type extends Message["type"]>(
   peer: Peer,
   type: Type,
+  ms?: number,
 ): Promise<Extract<Message, { readonly type: Type }>> {
-  const message = await peer.read();
+  const message = await peer.read(ms);
   if (message.type === type) return message as Extract<Message, { readonly type: Type }>;
   const why = message.type === "failure" ? message.message : `it said ${message.type} where ${type} was due`;
   throw new PeerError("bad-frame", `the builder-server: ${why}`);
@@ -141,7 +143,5 @@ export async function connectTo({ host, port }: BuilderWorkerOptions["remote"]):
     clearTimeout(timer);
     socket.removeListener("error", onError);
   }
-  const peer = new Peer(socket, MESSAGE_MAX);
-  peer.allow(MESSAGE_MAX);
-  return peer;
+  return new Peer(socket, LARGEST_FRAME);
 }

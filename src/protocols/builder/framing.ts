@@ -91,14 +91,17 @@ export interface OpenFrame {
   stream(): AsyncGenerator<Uint8Array, void, void>;
 }
 
-/** The frames of a stream, for payloads too large to be held. Throws FrameError, DerError truncated within a header. */
+/**
+ * The frames of a stream, for payloads too large to be held. `cap`: bytes of the largest payload that is taken, asked
+ * for each. Throws FrameError, DerError truncated within a header.
+ */
 export async function* readFrames(
   stream: AsyncIterable<Uint8Array>,
-  cap: number = LARGEST_FRAME,
+  cap: () => number = () => LARGEST_FRAME,
 ): AsyncGenerator<OpenFrame, void, void> {
   await using input = new ByteInput(stream);
   while (!(await input.isAtEnd())) {
-    const length = payloadLength(await input.take(HEADER), cap);
+    const length = payloadLength(await input.take(HEADER), cap());
     yield {
       length,
       async bytes(limit) {
@@ -118,5 +121,5 @@ export async function* readMessages(
   stream: AsyncIterable<Uint8Array>,
   cap: number = LARGEST_FRAME,
 ): AsyncGenerator<Message, void, void> {
-  for await (const open of readFrames(stream, cap)) yield decodeMessage(await open.bytes(cap));
+  for await (const open of readFrames(stream, () => cap)) yield decodeMessage(await open.bytes(cap));
 }

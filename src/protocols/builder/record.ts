@@ -72,6 +72,7 @@ const HEADERS = 16;
 const SEQUENCE = 0x30;
 const EXEC = 0xa0;
 const JOB_FINISHED = 0xa3;
+const OUTPUT = 0xa4;
 const UTF8 = 0x0c;
 
 const PATH = map(utf8(), wirePath, wirePath);
@@ -143,6 +144,29 @@ export async function* readJobFinished(
   const uuid = await input.value(UUID, NAME, "the UUID");
   yield { kind: "end", uuid, result: await input.value(RESULT, RESULT_TEXT, "the result") };
   yield* readFiles(input, limits, () => input.offset);
+  input.close();
+  input.close();
+  await input.finish();
+}
+
+/** The identifier octet of a message from a worker that its job writes something, or has ended. */
+export type LargeMessage = "output" | "job-finished";
+
+/** What a payload that begins so is; undefined for messages that are never large. */
+export function largeMessage(first: number | undefined): LargeMessage | undefined {
+  if (first === OUTPUT) return "output";
+  return first === JOB_FINISHED ? "job-finished" : undefined;
+}
+
+/** Reads a line that a job wrote as it arrives, from a frame's payload. Throws DerError, also for one with a time. */
+export async function* readOutput(
+  payload: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  await using input = new DerStream(payload);
+  await input.open(OUTPUT);
+  await input.open(SEQUENCE);
+  await input.value(UUID, NAME, "the UUID");
+  yield* (await input.large(UTF8)).bytes();
   input.close();
   input.close();
   await input.finish();
