@@ -1,7 +1,13 @@
 /** One connection of builder's protocol: messages in, messages out, with bounds on what a peer may send and hold. */
 import type { Socket } from "node:net";
 import { RoburError } from "../../lib/errors.ts";
-import { FrameError, type OpenFrame, messageFrame, readFrames } from "../../protocols/builder/framing.ts";
+import {
+  FrameError,
+  type OpenFrame,
+  frameHeader,
+  messageFrame,
+  readFrames,
+} from "../../protocols/builder/framing.ts";
 import { type Message, decodeMessage } from "../../protocols/builder/messages.ts";
 import { DerError } from "../../protocols/der/der-error.ts";
 
@@ -103,7 +109,16 @@ export class Peer {
 
   /** Resolves when the socket has room for more. Throws PeerError when the peer is gone, or doesn't read. */
   async send(message: Message, limitMs = WRITE_TIMEOUT_MS): Promise<void> {
-    const bytes = messageFrame(message);
+    await this.#write(messageFrame(message), limitMs);
+  }
+
+  /** A message that may be larger than memory: a payload of `size` bytes. Throws PeerError. */
+  async sendLarge(size: number, payload: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.#write(frameHeader(size), WRITE_TIMEOUT_MS);
+    for await (const piece of payload) await this.#write(piece, WRITE_TIMEOUT_MS);
+  }
+
+  async #write(bytes: Uint8Array, limitMs: number): Promise<void> {
     if (this.#socket.destroyed) throw new PeerError("gone", "end of file");
     if (this.#socket.write(bytes)) return;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -125,5 +140,10 @@ export class Peer {
     if (this.#socket.destroyed) return;
     this.#socket.end();
     setTimeout(() => this.#socket.destroy(), 2000).unref();
+  }
+
+  /** Ends at once: what it says can't be followed. */
+  drop(): void {
+    this.#socket.destroy();
   }
 }

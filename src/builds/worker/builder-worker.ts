@@ -2,7 +2,7 @@
 import { connect } from "node:net";
 import { RoburError } from "../../lib/errors.ts";
 import { LARGEST_FRAME } from "../../protocols/builder/framing.ts";
-import type { JobFile } from "../../protocols/builder/job.ts";
+import { writeJobFinished } from "../../protocols/builder/finished-writer.ts";
 import { type Message, WORKER_VERSION } from "../../protocols/builder/messages.ts";
 import { ocamlSignal } from "../../protocols/builder/results.ts";
 import { type Assignment, type BuildId, type BuildResult, type RunId } from "../api.ts";
@@ -30,16 +30,15 @@ const CONNECT_MS = 10_000;
 const HELLO_MS = 60_000;
 const KEPT_SANDBOXES_MS = 24 * 3_600_000;
 
-/** Works until it is to stop. Throws BuilderWorkerError, the first time and with `isOnce`. */
+/** Works until it is to stop. Throws BuilderWorkerError before it has been greeted, and with `isOnce`. */
 export async function builderWorker(options: BuilderWorkerOptions): Promise<void> {
   await options.sandboxes.sweep(KEPT_SANDBOXES_MS);
-  for (let hasWorked = false; !options.stop.aborted;) {
+  for (let wasGreeted = false; !options.stop.aborted;) {
     try {
-      await oneJob(options);
-      hasWorked = true;
+      await oneJob(options, () => (wasGreeted = true));
     } catch (error) {
       if (options.stop.aborted && !options.abort.aborted) return;
-      if (!(error instanceof RoburError) || options.isOnce || !hasWorked) throw error;
+      if (!(error instanceof RoburError) || options.isOnce || !wasGreeted) throw error;
       options.say(error.message);
       await Bun.sleep(PAUSE_MS);
     }
@@ -47,25 +46,22 @@ export async function builderWorker(options: BuilderWorkerOptions): Promise<void
   }
 }
 
-async function oneJob({
-  remote,
-  platform,
-  sandboxes,
-  stop,
-  abort,
-  say,
-}: BuilderWorkerOptions): Promise<void> {
+async function oneJob(
+  { remote, platform, sandboxes, stop, abort, say }: BuilderWorkerOptions,
+  onGreeted: () => void,
+): Promise<void> {
   const peer = await connectTo(remote);
   const leave = () => peer.close();
   stop.addEventListener("abort", leave, { once: true });
   try {
     await peer.send({ type: "client-hello", role: "worker", version: WORKER_VERSION });
     await expectMessage(peer, "server-hello", HELLO_MS);
+    onGreeted();
     await peer.send({ type: "job-requested", platform });
     const { uuid, job } = await expectMessage(peer, "job-schedule");
     stop.removeEventListener("abort", leave);
-    say(`${process.pid} received job uuid ${uuid}: name ${job.name} on ${job.platform}`);
     const assignment = assignmentOf(uuid, job);
+    say(`${process.pid} received job uuid ${uuid}: name ${job.name} on ${job.platform}`);
     // The server says no more: when it sends anything, or ends, it has given the job up.
     const signal = AbortSignal.any([abort, peer.ended]);
     const write = async (lines: readonly { readonly text: Uint8Array }[]) => {
@@ -73,18 +69,23 @@ async function oneJob({
         await peer.send({ type: "output", uuid, output: text, timestamp: undefined });
     };
     await runJob(assignment, { sandboxes, write, signal }, async ({ result, directory, files }) => {
-      const sent: JobFile[] = files.map((file) => ({
-        path: file.path,
-        bytes: new Uint8Array(Buffer.concat([...readOutput(directory, file)])),
-      }));
-      await peer.send({ type: "job-finished", uuid, result: wireResult(result), files: sent });
+      const sent = files.map((file) => ({ ...file, bytes: () => asStream(readOutput(directory, file)) }));
+      const { size, stream } = writeJobFinished({ uuid, result: wireResult(result) }, sent);
+      await peer.sendLarge(size, stream());
     });
     // Until the server has taken it all.
     await Promise.race([ended(peer), Bun.sleep(60_000)]);
+    peer.close();
+  } catch (error) {
+    peer.drop();
+    throw error;
   } finally {
     stop.removeEventListener("abort", leave);
-    peer.close();
   }
+}
+
+async function* asStream(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  yield* pieces;
 }
 
 function ended({ ended }: Peer): Promise<void> {

@@ -50,18 +50,7 @@ export function recordFrame(record: RecordFields): RecordFrame {
   const job = encode(JOB, { ...record, files: [] });
   const uuid = encode(UUID, record.uuid);
   const after = Buffer.concat([encode(TIMES, record), encode(RESULT, record.result)]);
-  const files = record.files.map(({ path, size }) => {
-    const name = encode(utf8(), wirePath(path));
-    const inner = name.length + encodedSize(size);
-    return {
-      size,
-      header: Buffer.concat([
-        Uint8Array.from(encodeHeader(SEQUENCE, inner)),
-        name,
-        Uint8Array.from(encodeHeader(UTF8, size)),
-      ]),
-    };
-  });
+  const files = record.files.map((file) => ({ size: file.size, header: fileHeader(file) }));
   const output = files.reduce((sum, { header, size }) => sum + header.length + size, 0);
   const build =
     job.length + uuid.length + encodedSize(record.consoleSize) + after.length + encodedSize(output);
@@ -77,6 +66,16 @@ export function recordFrame(record: RecordFields): RecordFrame {
   let place = head.length + record.consoleSize + after.length + outputHeader.length;
   const holes = files.map(({ header }) => (place += header.length));
   return { size: encodedSize(encodedSize(build)), head, tail, holes };
+}
+
+/** What stands before a file's bytes, in records and messages. Throws DerError for what can't be a path. */
+export function fileHeader({ path, size }: { readonly path: string; readonly size: number }): Uint8Array {
+  const name = encode(utf8(), wirePath(path));
+  return Buffer.concat([
+    Uint8Array.from(encodeHeader(SEQUENCE, name.length + encodedSize(size))),
+    name,
+    Uint8Array.from(encodeHeader(UTF8, size)),
+  ]);
 }
 
 /** A file whose bytes come when they are asked for; exactly `size` of them. */
