@@ -84,6 +84,12 @@ export class ConsoleTaker implements Disposable {
     this.#flush();
   }
 
+  /** Writes down what came before the end that nobody wanted; once nothing more is wanted, that is nothing. */
+  rescue(): void {
+    if (this.#pending.length > 0) this.#desk.append(this.#uuid, this.#taken, this.#pending);
+    this.#pending = [];
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }

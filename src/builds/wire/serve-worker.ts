@@ -54,6 +54,7 @@ async function takeBuild(service: BuildService, peer: Peer, uuid: BuildId): Prom
       else return await takeEnd(service, uuid, lines, message.payload);
     }
   } catch (error) {
+    lines.rescue();
     throw lines.failure ?? error;
   }
 }
