@@ -11,8 +11,9 @@ import { VERSION } from "../lib/version.ts";
 import { print, printError } from "../linux/libc.ts";
 import type { Period } from "../protocols/builder/job.ts";
 import { CLIENT_VERSION, type Message, WORKER_VERSION } from "../protocols/builder/messages.ts";
-import { printInfo, printJob, sayDuration } from "./client/builder-text.ts";
+import { printInfo, sayDuration } from "./client/builder-text.ts";
 import { parse } from "./parse.ts";
+import { printable } from "./table.ts";
 
 const DEFAULT_REMOTE = "127.0.0.1:1234";
 const PERIODS = ["hourly", "daily", "weekly", "never"] as const;
@@ -164,7 +165,9 @@ function looking(parser: Parser): Parser {
         );
         const latest = fits.toSorted((a, b) => b.started - a.started)[0];
         if (latest === undefined) throw new BuilderClientError("failed", "no such job is running");
-        print(`Observing ${printJob({ type: "script", ...latest.job })} (${latest.uuid})\n`);
+        print(
+          `Observing ${printable(latest.job.name)} on ${printable(latest.job.platform)} (${latest.uuid})\n`,
+        );
         await observe(remote, latest.uuid);
       },
     ) as Parser;

@@ -1,6 +1,6 @@
 /** The executable under the names of builder's programs, against its own server. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { printInfo } from "../../src/commands/client/builder-text.ts";
@@ -17,6 +17,68 @@ test("info is printed as the original printed it", () => {
     const [, reply] = new FrameReader().push(bytes).map(decodeMessage);
     if (reply?.type !== "info-reply") throw new Error(`${name} has no reply`);
     expect(printInfo(reply)).toBe(readFileSync(join(VECTORS, `${name}.out.txt`), "utf8"));
+  }
+});
+
+describe("recorded conversations", () => {
+  /** Answers each connection as the original's server did, and keeps what was said. */
+  async function replay(names: readonly string[], args: readonly string[]) {
+    const said: Buffer[] = [];
+    const answers = names.map((name) => readFileSync(join(VECTORS, `${name}.s2c.bin`)));
+    const server = createServer((socket) => {
+      const answer = answers[said.length] ?? Buffer.alloc(0);
+      const pieces: Buffer[] = [];
+      said.push(Buffer.alloc(0));
+      const place = said.length - 1;
+      socket.on("error", () => undefined);
+      socket.on("data", (bytes: Buffer) => {
+        pieces.push(bytes);
+        said[place] = Buffer.concat(pieces);
+      });
+      // The hello first, the rest when the command is there.
+      const hello = 8 + Number(answer.readBigUInt64BE(0));
+      socket.write(answer.subarray(0, hello));
+      const wanted = readFileSync(join(VECTORS, `${names[place]}.c2s.bin`)).length;
+      socket.on("data", () => {
+        if (said[place]!.length >= wanted) socket.end(answer.subarray(hello));
+      });
+    });
+    const { promise, resolve } = Promise.withResolvers<number>();
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : 0);
+    });
+    const ended = await run(args, {
+      as: "builder-client",
+      env: { BUILDER_REMOTE: `127.0.0.1:${await promise}` },
+    });
+    server.close();
+    return { ...ended, said };
+  }
+
+  const file = (name: string) => join(VECTORS, "../files", name);
+  const cases: [string[], string[], number][] = [
+    [["c01-info-empty"], ["info"], 0],
+    [["c02-schedule-hello"], ["schedule", "hello", "debian-12", file("hello-1.sh"), "--period", "never"], 0],
+    [["c03-schedule-weekly"], ["schedule", "net", "debian-12", file("net.sh"), "--period=weekly"], 0],
+    [["c04-schedule-dup"], ["schedule", "hello", "debian-12", file("hello-1.sh")], 124],
+    [["c05-info"], ["info"], 0],
+    [["c10-orb-build"], ["orb-build", "myunikernel", "my-opam-package", "--period", "never"], 0],
+    [["c11-info-orb"], ["info"], 0],
+    [["c13-observe-latest", "c13-observe-latest.second"], ["observe-latest"], 0],
+    [["c14-execute"], ["execute", "slow"], 0],
+    [["c15-observe-id"], ["observe", "a3aef779-5967-4727-b27a-73f363b9c96f"], 0],
+  ];
+  for (const [names, args, status] of cases) {
+    test(`${args[0]} says the original's bytes, and prints what it printed (${names[0]})`, async () => {
+      const { code, stdout, stderr, said } = await replay(names, args);
+      expect(code).toBe(status);
+      for (const [i, name] of names.entries()) {
+        expect(said[i]!.toString("hex")).toBe(readFileSync(join(VECTORS, `${name}.c2s.bin`)).toString("hex"));
+      }
+      const printed = join(VECTORS, `${names[0]}.out.txt`);
+      expect(stdout + stderr).toBe(existsSync(printed) ? readFileSync(printed, "utf8") : "");
+    }, 20_000);
   }
 });
 
@@ -43,7 +105,7 @@ describe("builder's programs", () => {
     const worker = await start(["debian-12", "-r", remote], { as: "builder-worker" });
     await until("it runs", async () => (await client("info")).stdout.includes("uuid"));
     const seen = await client("observe-latest");
-    expect(seen.stdout).toMatch(/^Observing name hello on debian-12 \([0-9a-f-]{36}\)\n/);
+    expect(seen.stdout).toMatch(/^Observing hello on debian-12 \([0-9a-f-]{36}\)\n/);
     const texts = seen.stdout
       .split("\n")
       .slice(1, -1)

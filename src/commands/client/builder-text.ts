@@ -49,11 +49,10 @@ const SECOND = 1_000_000_000n;
 
 /** `0.500μs`, `12.345ms`, `1.500s`, `1m01s`, `1h02m`, `1d02h`, `1a2d`. */
 export function sayDuration(nanoseconds: bigint): string {
-  const ns = Number(nanoseconds);
-  if (nanoseconds < 1_000_000n) return `${(ns / 1e3).toFixed(3)}μs`;
-  if (nanoseconds < SECOND) return `${(ns / 1e6).toFixed(3)}ms`;
-  if (nanoseconds < 60n * SECOND) return `${(ns / 1e9).toFixed(3)}s`;
-  const seconds = Math.floor(ns / 1e9);
+  if (nanoseconds < 1_000_000n) return `${thousandths(nanoseconds)}μs`;
+  if (nanoseconds < SECOND) return `${thousandths(nanoseconds / 1000n)}ms`;
+  if (nanoseconds < 60n * SECOND) return `${thousandths(nanoseconds / 1_000_000n)}s`;
+  const seconds = Number(nanoseconds / SECOND);
   const two = (value: number) => String(value).padStart(2, "0");
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m${two(seconds % 60)}s`;
   const minutes = Math.floor(seconds / 60);
@@ -62,4 +61,9 @@ export function sayDuration(nanoseconds: bigint): string {
   if (hours < 8766) return `${Math.floor(hours / 24)}d${two(hours % 24)}h`;
   const years = Math.floor(hours / 8766);
   return `${years}a${Math.floor((hours - years * 8766) / 24)}d`;
+}
+
+/** Cut off, not rounded, as the original has it. */
+function thousandths(count: bigint): string {
+  return `${count / 1000n}.${String(count % 1000n).padStart(3, "0")}`;
 }
