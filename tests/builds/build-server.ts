@@ -1,4 +1,4 @@
-/** A server of the compiled executable with workers that run jobs without a sandbox, and ways to kill both. */
+/** A server of the compiled executable with workers, which run jobs without a sandbox or in one, and ways to kill both. */
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readSmallFile } from "../../src/linux/libc.ts";
@@ -15,9 +15,15 @@ export interface RunJson {
 
 export class BuildServer implements AsyncDisposable {
   readonly directory = temporaryDirectory();
+  readonly #isSandboxed: boolean;
   readonly #socket = join(this.directory, "s.sock");
   #process: Awaited<ReturnType<typeof start>> | undefined;
   port = 0;
+
+  /** `isSandboxed`: the platform `here` has a root file system. */
+  constructor({ isSandboxed = false }: { readonly isSandboxed?: boolean } = {}) {
+    this.#isSandboxed = isSandboxed;
+  }
 
   get host(): string {
     return `unix://${this.#socket}`;
@@ -27,7 +33,8 @@ export class BuildServer implements AsyncDisposable {
   async up(...more: readonly string[]): Promise<void> {
     const args = [
       ...["serve", "--data-dir", this.directory, "--socket", this.#socket, "--listen", "127.0.0.1:0"],
-      ...["--unsafe-no-sandbox", "--worker-platform", "here", "--lost-after", "10"],
+      ...["--worker-platform", "here", "--lost-after", "10", "--builder-listen", "off"],
+      ...(this.#isSandboxed ? ["--keep-failed", "0"] : ["--unsafe-no-sandbox"]),
       ...more,
     ];
     this.#process = await start(args);
