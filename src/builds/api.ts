@@ -78,7 +78,7 @@ export interface Run {
   readonly finishedAt: number | null;
   /** Who wants it to end. */
   readonly abortedBy: string | null;
-  /** `exited 0`, or why it ended. */
+  /** `exited 0`, or why it ended; of one that waits: why it can't be handed out. */
   readonly outcome: string | null;
   /** Of its console. */
   readonly lines: number;

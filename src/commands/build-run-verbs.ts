@@ -109,7 +109,8 @@ async function sayWaiting(client: Client, name: string): Promise<void> {
     const before = place === 0 ? "" : `, ${place} before it on ${platform}`;
     const again = run.notBefore > Date.now() ? `, not before ${formatTime(run.notBefore)}` : "";
     const nobody = hasWorker ? "" : `: nobody builds for ${platform} (robur worker --platform ${platform})`;
-    return printError(`${run.name} waits${before}${again}${nobody}\n`);
+    const why = run.outcome === null ? "" : `: ${run.outcome}`;
+    return printError(`${run.name} waits${before}${again}${nobody}${why}\n`);
   }
 }
 

@@ -16,12 +16,13 @@ interface Row {
   readonly notBefore: number;
   readonly attempts: number;
   readonly abortedBy: string | null;
+  readonly outcome: string | null;
 }
 
 const columns = (now: number, manned: ReadonlySet<string>): readonly ListColumn<Row>[] => [
   { key: "name", title: "RUN", text: ({ name }) => name },
   { key: "platform", title: "PLATFORM", text: ({ platform }) => platform },
-  { key: "state", title: "STATE", text: (row) => stateOf(row, now, manned) },
+  { key: "state", title: "STATE", text: (row) => stateOf(row, now, manned), cut: 80 },
   {
     key: "for",
     title: "FOR",
@@ -35,14 +36,15 @@ const columns = (now: number, manned: ReadonlySet<string>): readonly ListColumn<
 ];
 
 function stateOf(
-  { state, notBefore, attempts, abortedBy, platform }: Row,
+  { state, notBefore, attempts, abortedBy, platform, outcome }: Row,
   now: number,
   manned: ReadonlySet<string>,
 ): string {
   if (state === "running") return abortedBy === null ? "running" : `being ended for ${abortedBy}`;
   if (!manned.has(platform)) return "no worker";
   if (notBefore <= now) return "waiting";
-  return `again in ${formatSpan(notBefore - now)}${attempts > 0 ? ` (${attempts} lost)` : ""}`;
+  const why = outcome !== null ? `: ${outcome}` : attempts > 0 ? ` (${attempts} lost)` : "";
+  return `again in ${formatSpan(notBefore - now)}${why}`;
 }
 
 /** The entry of the command. */

@@ -7,6 +7,7 @@ import { ATTEMPTS_MAX } from "../../src/builds/runs/life.ts";
 import { DEFAULT_SETTINGS } from "../../src/builds/schedule/settings.ts";
 import { QUERIES } from "../../src/builds/schedule/records.ts";
 import { type BuildService, openBuildService } from "../../src/builds/service.ts";
+import type { ScriptSource } from "../../src/builds/templates.ts";
 import { until } from "../robur.ts";
 import { FakeStore } from "./fake-store.ts";
 
@@ -28,14 +29,16 @@ afterEach(async () => {
   for (const service of open.splice(0)) await service[Symbol.asyncDispose]();
 });
 
-function room(earlier?: Room): Room {
+const TEMPLATE: ScriptSource = (platform) => `orb build on ${platform}: %%OPAM_PACKAGE%% %%PLATFORM%%\n`;
+
+function room(earlier?: Room, templates = TEMPLATE): Room {
   const clock = { now: earlier?.now ?? START };
   const reports: string[] = [];
   const db = earlier?.db ?? openDatabase(":memory:");
   const store = earlier?.store ?? new FakeStore();
   const service = openBuildService({
     ...{ db, contents: store.contents, builds: store.builds },
-    templates: (platform) => `orb build on ${platform}: %%OPAM_PACKAGE%% %%PLATFORM%%\n`,
+    templates,
     now: () => clock.now,
     random: () => 0,
     report: (text) => void reports.push(text),
@@ -188,6 +191,27 @@ describe("schedule", () => {
     expect(() => startJob(it, "both" as JobName, { platform: DEBIAN })).toThrow("is for freebsd-14");
     expect(it.service.dispatch({ kind: "undrop", platform: DEBIAN }).ok).toBe(true);
     expect(it.service.dispatch({ kind: "undrop", platform: DEBIAN }).ok).toBe(false);
+  });
+});
+
+describe("a job whose template can't be used", () => {
+  test("waits with the reason, which is reported once, and is built when the template is mended", async () => {
+    const templates = { text: " " };
+    const it = room(undefined, () => templates.text);
+    const work = { kind: "orb" as const, opamPackage: "p" };
+    define(it, HELLO, script({ work }));
+    startJob(it);
+    const options = { waitMs: 0, signal: never };
+    for (let i = 0; i < 3; i++) {
+      expect(await it.service.desk.take(worker(), options)).toBeUndefined();
+      it.now += 61_000;
+    }
+    const why = "the orb template of debian-12 is empty";
+    expect(it.service.findRun("hello:1")).toMatchObject({ state: "queued", outcome: why, attempts: 0 });
+    expect(it.reports).toEqual([`hello:1: ${why}`]);
+    templates.text = "orb %%OPAM_PACKAGE%%\n";
+    expect(await it.service.desk.take(worker(), options)).toMatchObject({ script: "orb p\n" });
+    expect(it.service.findRun("hello:1")).toMatchObject({ state: "running", outcome: null });
   });
 });
 

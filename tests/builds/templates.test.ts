@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Platform, Work } from "../../src/builds/api.ts";
 import { DEFAULT_REPOSITORIES, defaultTemplate } from "../../src/builds/orb/template.ts";
 import { DEFAULT_SETTINGS, checkSettings } from "../../src/builds/schedule/settings.ts";
 import { scriptFor, templateFiles } from "../../src/builds/templates.ts";
+import { temporaryDirectory } from "../robur.ts";
 
 const DEBIAN = "debian-12" as Platform;
 const BSD = "freebsd-14" as Platform;
@@ -46,6 +49,27 @@ describe("an orb job's script", () => {
     const refused = scriptFor(orb("own:https://opam.example"), DEBIAN, () => "orb %%OPAM_PACKAGE%%\n");
     expect(refused).toMatchObject({ ok: false, refusal: { code: "invalid" } });
     expect(scriptFor(orb(), DEBIAN, () => " \n")).toMatchObject({ ok: false });
+  });
+});
+
+describe("a template that is there and can't be used", () => {
+  const directory = temporaryDirectory();
+  const templates = templateFiles(directory, () => "fallback\n");
+  const path = join(directory, "orb-build.template.debian-12");
+  const made = () => scriptFor(orb(), DEBIAN, templates);
+
+  test("isn't replaced by another one: the reason is said, and an edit takes effect at once", () => {
+    expect(made()).toEqual({ ok: true, value: "fallback\n" });
+    mkdirSync(path);
+    expect(made()).toMatchObject({ ok: false, refusal: { message: `${path} can't be read (EISDIR)` } });
+    rmdirSync(path);
+    writeFileSync(path, Uint8Array.of(0xff, 0xfe));
+    expect(made()).toMatchObject({
+      ok: false,
+      refusal: { message: expect.stringContaining("can't be read") },
+    } as never);
+    writeFileSync(path, "o %%OPAM_PACKAGE%%\n");
+    expect(made()).toEqual({ ok: true, value: "o hello\n" });
   });
 });
 

@@ -156,7 +156,8 @@ export class WorkerDesk {
 
   #postpone(run: Run, why: string, isOver: boolean): void {
     const now = this.#ledger.now();
-    this.#ledger.report(`${run.job}:${run.number}: ${why}`);
+    // Once, not each time that it is looked at.
+    if (run.outcome !== why) this.#ledger.report(`${run.job}:${run.number}: ${why}`);
     const changed: Run = isOver
       ? { ...run, state: "aborted", outcome: why, finishedAt: now }
       : { ...run, notBefore: now + LOOK_MS, outcome: why };

@@ -47,6 +47,8 @@ export function step(run: Run, event: RunEvent, { now, random }: RunContext): Ru
         uuid,
         worker,
         startedAt: now,
+        // Whatever kept it from being handed out does no more.
+        outcome: null,
       };
       return { run: begun, attempt: { kind: "none" } };
     }
