@@ -31,6 +31,7 @@ import {
 } from "./runs/records.ts";
 import { type Change, type ScheduleEvent, decide } from "./schedule/decide.ts";
 import { type Performed, factsOf, nextDue, perform, platformNames, queueOf } from "./schedule/records.ts";
+import { highestPriority, runsBefore } from "./schedule/records.ts";
 import type { ScriptSource } from "./templates.ts";
 
 export interface BuildServiceOptions {
@@ -154,12 +155,16 @@ export class BuildService implements AsyncDisposable {
     return queueOf(this.#db, platform);
   }
 
+  /** How many are handed out before a run that waits; undefined for one that doesn't. */
+  before(run: Run): number | undefined {
+    return run.state === "queued" ? runsBefore(this.#db, run) : undefined;
+  }
+
   /** Moves a run that waits. */
   move(run: Run, place: "front" | "back"): Outcome<Run> {
     if (run.state !== "queued") return refuse("ended", `${nameOf(run)} doesn't wait: it is ${run.state}`);
     const now = this.#now();
-    const priority =
-      place === "front" ? Math.max(run.priority, this.queue(run.platform)[0]?.priority ?? 0) : 0;
+    const priority = place === "front" ? Math.max(run.priority, highestPriority(this.#db, run.platform)) : 0;
     write(this.#db, () => perform(this.#db, [{ do: "move", run, place, priority }], now));
     this.#ledger.work.wake(run.platform);
     return done(runById(this.#db, run.id)!);

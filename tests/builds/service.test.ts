@@ -31,7 +31,7 @@ afterEach(async () => {
 
 const TEMPLATE: ScriptSource = (platform) => `orb build on ${platform}: %%OPAM_PACKAGE%% %%PLATFORM%%\n`;
 
-function room(earlier?: Room, templates = TEMPLATE): Room {
+function room(earlier?: Room, templates = TEMPLATE, monotonic?: () => number): Room {
   const clock = { now: earlier?.now ?? START };
   const reports: string[] = [];
   const db = earlier?.db ?? openDatabase(":memory:");
@@ -40,6 +40,7 @@ function room(earlier?: Room, templates = TEMPLATE): Room {
     ...{ db, contents: store.contents, builds: store.builds },
     templates,
     now: () => clock.now,
+    ...(monotonic === undefined ? {} : { clock: monotonic }),
     random: () => 0,
     report: (text) => void reports.push(text),
   });
@@ -112,6 +113,18 @@ describe("schedule", () => {
     it.service.tick();
     expect(it.service.queue(DEBIAN)).toHaveLength(1);
     expect(it.service.job(HELLO)!.nextAt).toBe(START + 7 * 86_400_000);
+  });
+
+  test("many jobs that come due together are queued some at a time, each once", async () => {
+    const it = room();
+    for (let i = 0; i < 120; i++) define(it, `job-${i}` as JobName);
+    it.now += 86_400_001;
+    it.service.tick();
+    expect(it.service.queue(DEBIAN).length).toBeLessThan(120);
+    await until("all are queued", () => it.service.queue(DEBIAN).length >= 120);
+    it.service.tick();
+    expect(new Set(it.service.queue(DEBIAN).map(({ job }) => job)).size).toBe(120);
+    expect(it.service.queue(DEBIAN)).toHaveLength(120);
   });
 
   test("a job that skips what was missed waits for its next time", () => {
@@ -241,6 +254,20 @@ describe("queues", () => {
     const order = [];
     for (let i = 0; i < 3; i++) order.push((await take(it)).job as string);
     expect(order).toEqual(["c", "b", "a"]);
+  });
+
+  test("a run's place is how many are handed out before it", () => {
+    const it = room();
+    for (const name of ["a", "b", "c"]) {
+      define(it, name as JobName);
+      startJob(it, name as JobName);
+    }
+    const places = () => ["a", "b", "c"].map((name) => it.service.before(it.service.findRun(name)!));
+    expect(places()).toEqual([0, 1, 2]);
+    it.service.move(it.service.findRun("c")!, "front");
+    expect(places()).toEqual([1, 2, 0]);
+    it.service.abort(it.service.findRun("c")!, "alice");
+    expect(places()).toEqual([0, 1, undefined]);
   });
 
   test("a worker that waits gets a job as soon as there is one", async () => {
@@ -389,6 +416,70 @@ describe("runs", () => {
     await next.service.desk.finish(http.uuid, { kind: "exited", code: 0 }, []);
     expect(next.store.console(http.uuid)).toEqual(["before", "after"]);
     await until("the other is kept", () => next.store.kept.get(tcp!.uuid));
+  });
+
+  test("lines in many batches are read from anywhere, in order, and go when the build has them", async () => {
+    const it = room();
+    define(it);
+    startJob(it);
+    const { uuid, run } = await take(it);
+    const all = Array.from({ length: 1234 }, (_, i) => `line ${i}`);
+    for (let at = 0; at < all.length; at += 7) {
+      it.service.desk.append(
+        uuid,
+        at,
+        all.slice(at, at + 7).map((text) => line(text)),
+      );
+    }
+    const from = (at: number) => [...it.service.lines(run, at)].flat();
+    for (const at of [0, 1, 6, 7, 8, 500, 1233, 1234, 9999]) {
+      const lines = from(at);
+      expect(lines.map(({ text }) => new TextDecoder().decode(text))).toEqual(all.slice(at));
+      expect(lines.map(({ index }) => index)).toEqual(all.slice(at).map((_, i) => at + i));
+    }
+    await it.service.desk.finish(uuid, { kind: "exited", code: 0 }, []);
+    it.now += 2 * 3_600_000;
+    it.service.tick();
+    expect(from(0)).toEqual([]);
+    expect(it.store.console(uuid)).toEqual(all);
+  });
+
+  test("of a worker that comes over a network are waited for longer than of one that is here", async () => {
+    const it = room();
+    define(it);
+    startJob(it, HELLO, { copies: 3 });
+    const far = { ...worker("far"), address: "192.0.2.7" };
+    const remote = (await it.service.desk.take(far, { waitMs: 0, signal: never }))!;
+    const here = await take(it);
+    const gone = { ...worker("local-1-999999999"), address: "local" };
+    const dead = (await it.service.desk.take(gone, { waitMs: 0, signal: never }))!;
+    it.now += 1000;
+    it.service.tick();
+    // Its process isn't there: nothing is waited for.
+    expect(runOf(it, dead).state).toBe("queued");
+    it.now += 30_000;
+    it.service.tick();
+    expect([runOf(it, here).state, runOf(it, remote).state]).toEqual(["queued", "running"]);
+    it.now += 270_001;
+    it.service.tick();
+    expect(runOf(it, remote).state).toBe("queued");
+  });
+
+  test("are not lost by a clock that is set: spans are measured by another one", async () => {
+    const clock = { now: 0 };
+    const it = room(undefined, TEMPLATE, () => clock.now);
+    define(it);
+    startJob(it);
+    const { run } = await take(it);
+    for (const jump of [12 * 3_600_000, -48 * 3_600_000]) {
+      it.now += jump;
+      clock.now += 10_000;
+      it.service.tick();
+      expect(it.service.run(run)!.state).toBe("running");
+    }
+    clock.now += 20_000;
+    it.service.tick();
+    expect(it.service.run(run)!.state).toBe("queued");
   });
 
   test("followers see each line once, from the first, and the end", async () => {

@@ -3,7 +3,7 @@ import type { Database } from "bun:sqlite";
 import { write } from "../../db/open.ts";
 import { parseSha256 } from "../../lib/sha256.ts";
 import type { BuildStore, Content } from "../../store/api.ts";
-import type { BuildId, BuildResult, Outcome } from "../api.ts";
+import type { BuildId, BuildResult, Outcome, RunId } from "../api.ts";
 import { done, refuse } from "../api.ts";
 import type { SandboxOrigin } from "../sandbox/api.ts";
 import { linesBetween } from "./console.ts";
@@ -72,12 +72,17 @@ export function endOfLines(db: Database, { run, number }: Attempt): number {
 
 /** Frees what kept builds' consoles take here; their readers read the store's. */
 export function dropConsoles(db: Database, endedBefore: number): void {
-  write(db, () =>
-    db
-      .query(
-        `DELETE FROM run_console WHERE run IN (SELECT id FROM run WHERE finished_at < ? AND lines > 0 AND NOT EXISTS
-           (SELECT 1 FROM run_attempt WHERE run_attempt.run = run.id AND is_kept = 0))`,
-      )
-      .run(endedBefore),
+  // Runs with lines are few, those that ended are many.
+  const next = db.query<{ run: RunId }, [number]>(
+    "SELECT run FROM run_console WHERE run > ? ORDER BY run LIMIT 1",
   );
+  const isOver = db.query<object, [number, number]>(
+    `SELECT 1 FROM run WHERE id = ? AND finished_at < ? AND NOT EXISTS
+       (SELECT 1 FROM run_attempt WHERE run_attempt.run = run.id AND is_kept = 0)`,
+  );
+  for (let row = next.get(0); row !== null; row = next.get(row.run)) {
+    const { run } = row;
+    if (isOver.get(run, endedBefore) === null) continue;
+    write(db, () => db.query("DELETE FROM run_console WHERE run = ?").run(run));
+  }
 }

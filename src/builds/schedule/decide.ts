@@ -12,7 +12,7 @@ export interface Facts {
   job(name: JobName): JobDefinition | undefined;
   /** All, by name. */
   jobs(): readonly JobDefinition[];
-  /** Enabled ones whose time is before `now`. */
+  /** Enabled ones whose time is before `now`, some at a time: what many jobs take together nobody should wait for. */
   due(now: number): readonly JobDefinition[];
   /** Undefined for one that nobody has heard of. */
   platform(name: Platform): { readonly isDropped: boolean } | undefined;

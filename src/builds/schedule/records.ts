@@ -45,7 +45,7 @@ function jobOf(row: JobRow): JobDefinition {
 
 /** The queries that are asked often; a test looks at their plans. */
 export const QUERIES = {
-  due: "SELECT * FROM job_definition WHERE next_at < ? AND is_enabled = 1 ORDER BY next_at",
+  due: "SELECT * FROM job_definition WHERE next_at < ? AND is_enabled = 1 ORDER BY next_at LIMIT 50",
   nextDue:
     "SELECT next_at FROM job_definition WHERE next_at IS NOT NULL AND is_enabled = 1 ORDER BY next_at LIMIT 1",
   queued: "SELECT * FROM run WHERE state = 'queued' AND job = ? AND platform = ? ORDER BY position LIMIT 1",
@@ -55,6 +55,9 @@ export const QUERIES = {
   first:
     "SELECT position FROM run WHERE state = 'queued' AND platform = ? AND priority = ? ORDER BY position LIMIT 1",
   last: "SELECT position FROM run WHERE state = 'queued' AND platform = ? AND priority = ? ORDER BY position DESC LIMIT 1",
+  most: "SELECT priority FROM run WHERE state = 'queued' AND platform = ? ORDER BY priority DESC LIMIT 1",
+  before: `SELECT count(*) AS count FROM run WHERE state = 'queued' AND platform = $platform
+    AND (priority > $priority OR (priority = $priority AND position < $position))`,
   next: "SELECT * FROM run WHERE state = 'queued' AND platform = ? AND not_before <= ? ORDER BY priority DESC, position LIMIT 1",
 } as const;
 
@@ -213,4 +216,16 @@ function placeFor(db: Database, platform: Platform, priority: number, place: "fr
 /** Runs that wait, in the order in which they are handed out. */
 export function queueOf(db: Database, platform: Platform): Run[] {
   return db.query<RunRow, [string]>(QUERIES.waitingPlatform).all(platform).map(runOf);
+}
+
+/** The priority of what is handed out next; 0 where nothing waits. */
+export function highestPriority(db: Database, platform: Platform): number {
+  return db.query<{ priority: number }, [string]>(QUERIES.most).get(platform)?.priority ?? 0;
+}
+
+/** How many are handed out before a run that waits. */
+export function runsBefore(db: Database, { platform, priority, position }: Run): number {
+  return db
+    .query<{ count: number }, { platform: string; priority: number; position: number }>(QUERIES.before)
+    .get({ platform, priority, position })!.count;
 }

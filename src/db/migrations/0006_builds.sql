@@ -102,7 +102,8 @@ CREATE TABLE switch_package (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX switch_package_of ON switch_package (switch);
 
--- Pictures, by what they were drawn from and the version of what drew them.
+-- Pictures, by what they were drawn from and the version of what drew them. It has row numbers: a table without them
+-- reads whole pictures to find one.
 CREATE TABLE visualisation (
   kind TEXT NOT NULL CHECK (kind IN ('treemap', 'dependencies')),
   version INTEGER NOT NULL,
@@ -111,7 +112,7 @@ CREATE TABLE visualisation (
   picture BLOB NOT NULL,
   used_at INTEGER NOT NULL,
   PRIMARY KEY (kind, input, version)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 -- Collection looks for old ones, and must not read the pictures for it.
 CREATE INDEX visualisation_used ON visualisation (used_at);
 

@@ -96,15 +96,16 @@ CREATE TABLE run_attempt (
   first_line INTEGER NOT NULL,
   taken INTEGER NOT NULL DEFAULT 0,
   UNIQUE (run, number)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX run_attempt_unkept ON run_attempt (ended_at) WHERE ended_at IS NOT NULL AND is_kept = 0;
 CREATE INDEX run_attempt_ticket ON run_attempt (ticket) WHERE ticket IS NOT NULL;
 
--- Console lines as they came, some together: each with its nanoseconds and its length before its bytes.
+-- Console lines as they came, some together: each with its nanoseconds and its length before its bytes. It has row
+-- numbers: a table without them reads whole contents, and not their keys alone, to find one.
 CREATE TABLE run_console (
   run INTEGER NOT NULL REFERENCES run (id) ON DELETE CASCADE,
   first_line INTEGER NOT NULL,
   lines INTEGER NOT NULL CHECK (lines > 0),
   content BLOB NOT NULL,
   PRIMARY KEY (run, first_line)
-) STRICT, WITHOUT ROWID;
+) STRICT;

@@ -95,7 +95,6 @@ async function runPage(context: ServerContext, request: Request, text: string): 
   const run = runIn(service, text);
   const first = Math.max(0, run.lines - TAIL);
   const lines = await linesFrom(context, run, first, TAIL);
-  const place = service.queue(run.platform).findIndex(({ id }) => id === run.id);
   return html(
     <RunPage
       page={{ ...pageContext(request, visitOf(request), now()), path: runPath(run) }}
@@ -103,7 +102,7 @@ async function runPage(context: ServerContext, request: Request, text: string): 
       build={run.uuid === null ? undefined : builds.build(run.uuid)}
       lines={lines.map(shown)}
       next={lines.at(-1) === undefined ? first : lines.at(-1)!.index + 1}
-      before={place < 0 ? undefined : place}
+      before={service.before(run)}
       may={mayDo(request)}
     />,
   );

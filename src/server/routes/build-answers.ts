@@ -52,7 +52,13 @@ export function runJson(run: Run) {
 export function runSeenBy(request: Request, run: Run) {
   const shown = runJson(run);
   return visitOf(request).principal.kind === "anonymous"
-    ? { ...shown, reason: "", worker: null, abortedBy: null }
+    ? {
+        ...shown,
+        reason: "",
+        worker: null,
+        abortedBy: null,
+        ...(run.state === "queued" ? { outcome: null } : {}),
+      }
     : shown;
 }
 
