@@ -131,6 +131,10 @@ export class BuildServer implements AsyncDisposable {
     return /robur_\S+/.exec(stdout)?.[0] ?? "";
   }
 
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
   async killServer(): Promise<void> {
     this.#process?.kill("SIGKILL");
     await this.#process?.exited;
