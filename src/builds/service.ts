@@ -31,7 +31,7 @@ import {
 } from "./runs/records.ts";
 import { type Change, type ScheduleEvent, decide } from "./schedule/decide.ts";
 import { type Performed, factsOf, nextDue, perform, platformNames, queueOf } from "./schedule/records.ts";
-import { highestPriority, runsBefore } from "./schedule/records.ts";
+import { countWaiting, highestPriority, runsBefore } from "./schedule/records.ts";
 import type { ScriptSource } from "./templates.ts";
 
 export interface BuildServiceOptions {
@@ -150,9 +150,14 @@ export class BuildService implements AsyncDisposable {
     return platformNames(this.#db, true);
   }
 
-  /** What waits, in the order in which it is handed out. */
-  queue(platform: Platform): readonly Run[] {
-    return queueOf(this.#db, platform);
+  /** What waits, in the order in which it is handed out; all, or so many. */
+  queue(platform: Platform, limit?: number): readonly Run[] {
+    return queueOf(this.#db, platform, limit);
+  }
+
+  /** How many wait. */
+  waiting(platform: Platform): number {
+    return countWaiting(this.#db, platform);
   }
 
   /** How many are handed out before a run that waits; undefined for one that doesn't. */

@@ -13,7 +13,12 @@ import { Act, type MayDo } from "./run-parts.tsx";
 export interface QueueProps {
   readonly page: PageContext;
   readonly running: readonly { readonly run: Run; readonly lines: readonly TailLine[] }[];
-  readonly queues: readonly { readonly platform: Platform; readonly runs: readonly Run[] }[];
+  /** `runs`: the first ones of each; `waiting`: how many there are. */
+  readonly queues: readonly {
+    readonly platform: Platform;
+    readonly runs: readonly Run[];
+    readonly waiting: number;
+  }[];
   readonly dropped: readonly Platform[];
   /** Undefined for who may not see it. */
   readonly jobs: readonly JobDefinition[] | undefined;
@@ -26,10 +31,11 @@ export interface QueueProps {
 
 /** Between two looks, in milliseconds. */
 const REFRESH_MS = 3000;
+const JOBS_SHOWN = 100;
 
 export function QueuePage(props: QueueProps) {
   const { page, running, queues, jobs, workers, may } = props;
-  const waiting = queues.reduce((sum, { runs }) => sum + runs.length, 0);
+  const waiting = queues.reduce((sum, queue) => sum + queue.waiting, 0);
   const next = jobs?.find(({ isEnabled, nextAt }) => isEnabled && nextAt !== null)?.nextAt ?? null;
   return (
     <Page page={page} title="Queue">
@@ -148,10 +154,10 @@ function Waiting({ page, queues, dropped, manned, may }: QueueProps) {
       <div class="card-head padded">
         <h2 id="waiting">Waiting</h2>
       </div>
-      {busy.map(({ platform, runs }) => (
+      {busy.map(({ platform, runs, waiting }) => (
         <div key={platform}>
           <h3 class="queue-name">
-            {platform} <span class="tag">{runs.length}</span>
+            {platform} <span class="tag">{waiting}</span>
             {!manned.has(platform) && (
               <span class="state warn">
                 <Icon name="alert" size={14} />
@@ -178,6 +184,7 @@ function Waiting({ page, queues, dropped, manned, may }: QueueProps) {
               ))}
             </tbody>
           </table>
+          <More count={waiting - runs.length} command="robur queue" />
         </div>
       ))}
       {busy.length === 0 && <p class="padded muted">Nothing waits.</p>}
@@ -212,6 +219,7 @@ function WaitingRow({ page, run, place, may }: RowProps) {
           <span class="small muted">
             {" "}
             not before <Ago at={run.notBefore} page={page} />
+            {run.outcome !== null && `: ${run.outcome}`}
           </span>
         )}
       </td>
@@ -245,6 +253,16 @@ function WaitingRow({ page, run, place, may }: RowProps) {
   );
 }
 
+/** What a page that is looked at every few seconds leaves out. */
+function More({ count, command }: { count: number; command: string }) {
+  if (count <= 0) return null;
+  return (
+    <p class="padded small muted">
+      And {count} more: <code>{command}</code>
+    </p>
+  );
+}
+
 function times(count: number): string {
   return count === 1 ? "once" : `${count} times`;
 }
@@ -274,7 +292,7 @@ function Jobs({ page, jobs, may }: QueueProps & { jobs: readonly JobDefinition[]
             </tr>
           </thead>
           <tbody>
-            {jobs.map((job) => (
+            {jobs.slice(0, JOBS_SHOWN).map((job) => (
               <tr key={job.name}>
                 <td class="name break">
                   <a href={jobPath(job.name)}>{job.name}</a>
@@ -303,6 +321,7 @@ function Jobs({ page, jobs, may }: QueueProps & { jobs: readonly JobDefinition[]
           </tbody>
         </table>
       )}
+      <More count={jobs.length - JOBS_SHOWN} command="robur schedule" />
     </section>
   );
 }
@@ -371,8 +390,8 @@ function Workers({ page, workers }: QueueProps & { workers: readonly WorkerView[
         </p>
       )}
       <ul class="plain">
-        {workers.map((worker) => (
-          <li key={worker.name} class="break">
+        {workers.map((worker, i) => (
+          <li key={i} class="break">
             <span class={worker.state === "building" ? "state busy" : "state"}>
               <Icon name={worker.state === "building" ? "play" : "clock"} size={14} />
               {worker.state === "building" ? "builds" : "waits"}

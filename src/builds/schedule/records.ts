@@ -55,6 +55,7 @@ export const QUERIES = {
   first:
     "SELECT position FROM run WHERE state = 'queued' AND platform = ? AND priority = ? ORDER BY position LIMIT 1",
   last: "SELECT position FROM run WHERE state = 'queued' AND platform = ? AND priority = ? ORDER BY position DESC LIMIT 1",
+  count: "SELECT count(*) AS count FROM run WHERE state = 'queued' AND platform = ?",
   most: "SELECT priority FROM run WHERE state = 'queued' AND platform = ? ORDER BY priority DESC LIMIT 1",
   before: `SELECT count(*) AS count FROM run WHERE state = 'queued' AND platform = $platform
     AND (priority > $priority OR (priority = $priority AND position < $position))`,
@@ -214,8 +215,15 @@ function placeFor(db: Database, platform: Platform, priority: number, place: "fr
 }
 
 /** Runs that wait, in the order in which they are handed out. */
-export function queueOf(db: Database, platform: Platform): Run[] {
-  return db.query<RunRow, [string]>(QUERIES.waitingPlatform).all(platform).map(runOf);
+export function queueOf(db: Database, platform: Platform, limit = -1): Run[] {
+  return db
+    .query<RunRow, [string, number]>(`${QUERIES.waitingPlatform} LIMIT ?`)
+    .all(platform, limit)
+    .map(runOf);
+}
+
+export function countWaiting(db: Database, platform: Platform): number {
+  return db.query<{ count: number }, [string]>(QUERIES.count).get(platform)!.count;
 }
 
 /** The priority of what is handed out next; 0 where nothing waits. */

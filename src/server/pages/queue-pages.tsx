@@ -19,6 +19,8 @@ const LAST_WORDS = 4;
 const TAIL = 2000;
 const PAGE_OF_LINES = 5000;
 const ENDED = 10;
+/** Of each queue; the page is looked at every few seconds. */
+const WAITING_SHOWN = 50;
 const RUNNING_MAX = 100;
 /** Characters of a line that are shown. */
 const LONGEST = 4000;
@@ -26,7 +28,7 @@ const LONGEST = 4000;
 /** Who builds where, and who asked for it, is nothing for strangers. */
 function seenBy(request: Request, run: Run): Run {
   if (visitOf(request).principal.kind !== "anonymous") return run;
-  const outcome = run.state === "aborted" ? "aborted" : run.outcome;
+  const outcome = run.state === "aborted" ? "aborted" : run.state === "queued" ? null : run.outcome;
   return { ...run, ...{ worker: null, reason: "", abortedBy: null, outcome } };
 }
 
@@ -76,12 +78,13 @@ function queuePage(context: ServerContext, request: Request): Response {
       }))}
       queues={service.platforms().map((platform) => ({
         platform,
-        runs: service.queue(platform).map((run) => seenBy(request, run)),
+        runs: service.queue(platform, WAITING_SHOWN).map((run) => seenBy(request, run)),
+        waiting: service.waiting(platform),
       }))}
       dropped={service.droppedPlatforms()}
       jobs={mayRead ? service.jobs().toSorted(byTime) : undefined}
       workers={mayRead ? workers : undefined}
-      manned={new Set(workers.flatMap(({ platforms }) => platforms))}
+      manned={service.desk.mannedPlatforms()}
       ended={service
         .runs({ limit: ENDED, states: ["finished", "aborted"] })
         .map((run) => seenBy(request, run))}
