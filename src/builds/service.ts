@@ -327,11 +327,14 @@ export class BuildService implements AsyncDisposable {
   }
 
   /** `silence`: how long nothing was heard of its worker. */
-  #isGone({ uuid, worker }: Attempt, silence: number): boolean {
+  #isGone({ uuid, worker, run }: Attempt, silence: number): boolean {
     const own = localWorkerPid(worker);
     if (own !== undefined && !isProcess(own)) return true;
+    if (silence <= this.#lostAfterMs) return false;
+    // Nobody waits for one that is to end anyway.
+    const isWanted = runById(this.#db, run)?.abortedBy === null;
     const isHere = own !== undefined || this.desk.isHere(uuid);
-    return silence > this.#lostAfterMs * (isHere ? 1 : REMOTE_PATIENCE);
+    return isHere || !isWanted || silence > REMOTE_PATIENCE * this.#lostAfterMs;
   }
 
   /** The original's workers end a job after an hour by themselves, and the original's server at the same moment. */

@@ -29,7 +29,7 @@ function withSettings<T>(y: Argv<T>) {
     .option("cron", {
       type: "string",
       requiresArg: true,
-      describe: "when instead: minute hour day month weekday",
+      describe: "when instead: minute hour day month weekday, in the server's time zone",
     })
     .option("never", { type: "boolean", describe: "only when it is started by hand" })
     .option("timeout", { type: "string", requiresArg: true, describe: "how long it may take (default: 1h)" })

@@ -77,22 +77,24 @@ export async function main(argv: readonly string[]): Promise<void> {
       hint: `--platform ${platforms[0]}`,
     });
   }
+  const keepFailedMs = readKeepFailed(flags.keepFailed);
   const directory = dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0);
   let sayPreparing: ((text: string) => void) | undefined;
   const onPreparing = (say: (text: string) => void) => void (sayPreparing = say);
   const sandboxes = await sandboxesFor(directory, flags, (line) => sayPreparing?.(line));
+  const say = (text: string) => {
+    if (flags.slot === undefined) printError(`${text}\n`);
+  };
   const stop = new AbortController();
   const abort = new AbortController();
   const onSignal = () => {
     // The second time means now. A server's own workers build on: the next server finds them.
     if (stop.signal.aborted && flags.slot === undefined) abort.abort();
+    else say("ending; a job that runs is waited for, and is ended by the same signal once more");
     stop.abort();
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  const say = (text: string) => {
-    if (flags.slot === undefined) printError(`${text}\n`);
-  };
   const common = { sandboxes, isOnce: flags.once, stop: stop.signal, abort: abort.signal, say };
   if (server.kind === "builder") {
     const { builderWorker } = await import("../builds/worker/builder-worker.ts");
@@ -105,7 +107,6 @@ export async function main(argv: readonly string[]): Promise<void> {
   ]);
   const name = flags.slot === undefined ? workerName(flags.name) : localWorkerName(flags.slot, process.pid);
   if (flags.slot !== undefined) await holdSlot(directory, flags.slot, stop);
-  const keepFailedMs = readKeepFailed(flags.keepFailed);
   await work({
     ...common,
     keepFailedMs,

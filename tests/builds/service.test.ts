@@ -465,6 +465,18 @@ describe("runs", () => {
     expect(runOf(it, remote).state).toBe("queued");
   });
 
+  test("of a silent worker end soon when they are aborted", async () => {
+    const it = room();
+    define(it);
+    startJob(it);
+    const far = { ...worker("far"), address: "192.0.2.7" };
+    const assignment = (await it.service.desk.take(far, { waitMs: 0, signal: never }))!;
+    it.service.abort(runOf(it, assignment), "alice");
+    it.now += 31_000;
+    it.service.tick();
+    expect(runOf(it, assignment)).toMatchObject({ state: "aborted", outcome: "aborted by alice" });
+  });
+
   test("are not lost by a clock that is set: spans are measured by another one", async () => {
     const clock = { now: 0 };
     const it = room(undefined, TEMPLATE, () => clock.now);
