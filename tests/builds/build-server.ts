@@ -33,8 +33,8 @@ export class BuildServer implements AsyncDisposable {
   async up(...more: readonly string[]): Promise<void> {
     const args = [
       ...["serve", "--data-dir", this.directory, "--socket", this.#socket, "--listen", "127.0.0.1:0"],
-      ...["--worker-platform", "here", "--lost-after", "10", "--builder-listen", "off"],
-      ...(this.#isSandboxed ? ["--keep-failed", "0"] : ["--unsafe-no-sandbox"]),
+      ...["--worker-platform", "here", "--lost-after", "10"],
+      ...(this.#isSandboxed ? ["--keep-failed", "0", "--builder-listen", "off"] : ["--unsafe-no-sandbox"]),
       ...more,
     ];
     this.#process = await start(args);

@@ -78,7 +78,7 @@ describe("robur job", () => {
     await server.ok("job", "edit", "pkg", "--repos", "default");
     expect(await work()).toEqual({ kind: "orb", opamPackage: "hello.2.0" });
     const wrong = await server.robur(["job", "edit", "pkg", "--repos", "https://opam.ocaml.org"]);
-    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("NAME:URL")]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("NAME:URL")]);
     const script = join(directory, "script.sh");
     writeFileSync(script, "#!/bin/sh\n");
     await server.ok("job", "add", "plain", "--script", script, "--platform", "debian-12", "--never");
