@@ -3,7 +3,10 @@
  * server. They have sessions of their own and outlive a server: one that builds goes on and finds the next server,
  * whose own worker for that slot waits until it has ended.
  */
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { selfCommand } from "../lib/self.ts";
+import { readSmallFile } from "../linux/libc.ts";
 
 export interface LocalWorkersOptions {
   readonly count: number;
@@ -39,6 +42,31 @@ export function isProcess(pid: number): boolean {
   } catch (error) {
     return (error as { code?: string }).code !== "ESRCH";
   }
+}
+
+const TROUBLE = /^slot-\d{1,3}\.trouble$/;
+
+/** A worker of this machine says why it can't work, or that it can: whoever waits for it isn't to read a log. */
+export function noteTrouble(dataDirectory: string, slot: number, why: string | undefined): void {
+  const directory = join(dataDirectory, "workers");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = join(directory, `slot-${slot}.trouble`);
+  if (why === undefined) rmSync(path, { force: true });
+  else writeFileSync(path, why, { mode: 0o600 });
+}
+
+/** Why the workers of this machine can't work; undefined where nothing is known of that. */
+export function readTrouble(dataDirectory: string): string | undefined {
+  const directory = join(dataDirectory, "workers");
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return undefined;
+    throw error;
+  }
+  const name = names.find((name) => TROUBLE.test(name));
+  return name === undefined ? undefined : readSmallFile(join(directory, name));
 }
 
 export class LocalWorkers implements AsyncDisposable {

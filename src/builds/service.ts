@@ -51,6 +51,8 @@ export interface BuildServiceOptions {
   readonly lostAfterMs?: number;
   /** What nobody waits for and goes wrong. */
   readonly report: (text: string) => void;
+  /** Why the workers of this machine can't work. Default: they can. */
+  readonly trouble?: () => string | undefined;
   /** A run ended. */
   readonly onEnd?: (run: Run) => void;
   /** An attempt became a build with files. */
@@ -153,6 +155,11 @@ export class BuildService implements AsyncDisposable {
   /** What waits, in the order in which it is handed out; all, or so many. */
   queue(platform: Platform, limit?: number): readonly Run[] {
     return queueOf(this.#db, platform, limit);
+  }
+
+  /** Why nobody of this machine builds; undefined where nothing is known of that. */
+  trouble(): string | undefined {
+    return this.#options.trouble?.();
   }
 
   /** How many wait. */

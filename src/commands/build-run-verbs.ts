@@ -101,14 +101,15 @@ async function printStored(client: Client, text: string, show: (line: Line) => v
 
 /** On standard error: why nothing is to be seen yet. */
 async function sayWaiting(client: Client, name: string): Promise<void> {
-  const { queues } = await ask(client, client.api.queue.get());
+  const { queues, trouble } = await ask(client, client.api.queue.get());
   for (const { platform, hasWorker, runs } of queues) {
     const place = runs.findIndex((run) => run.name === name || (run.job as string) === name);
     const run = runs[place];
     if (run === undefined) continue;
     const before = place === 0 ? "" : `, ${place} before it on ${platform}`;
     const again = run.notBefore > Date.now() ? `, not before ${formatTime(run.notBefore)}` : "";
-    const nobody = hasWorker ? "" : `: nobody builds for ${platform} (robur worker --platform ${platform})`;
+    const hint = trouble ?? `robur worker --platform ${platform}`;
+    const nobody = hasWorker ? "" : `: nobody builds for ${platform} (${hint})`;
     const why = run.outcome === null ? "" : `: ${run.outcome}`;
     return printError(`${run.name} waits${before}${again}${nobody}${why}\n`);
   }

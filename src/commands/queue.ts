@@ -1,5 +1,5 @@
 /** `robur queue`: what runs, and what waits on each platform. */
-import { print } from "../linux/libc.ts";
+import { print, printError } from "../linux/libc.ts";
 import { platformWord, runWord } from "./client/build-words.ts";
 import { ask, connect } from "./client/connect.ts";
 import { type ListColumn, formatSpan, printList, withListFlags } from "./client/list.ts";
@@ -106,10 +106,12 @@ async function list(
   flags: Parameters<typeof printList>[3] & { readonly host: string | undefined },
 ): Promise<void> {
   const client = connect(flags.host);
-  const { running, queues } = await ask(client, client.api.queue.get());
+  const { running, queues, trouble } = await ask(client, client.api.queue.get());
   const rows: readonly Row[] = [...running, ...queues.flatMap(({ runs }) => runs)];
   const manned = new Set(queues.filter(({ hasWorker }) => hasWorker).map(({ platform }) => platform));
   printList(columns(Date.now(), manned), rows, ({ name }) => name, flags);
+  const isStuck = rows.some(({ state, platform }) => state === "queued" && !manned.has(platform));
+  if (isStuck && trouble !== null) printError(`nobody builds on the server's machine: ${trouble}\n`);
 }
 
 interface WorkerRow {

@@ -3,11 +3,11 @@ import { mkdirSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { dataDirectory } from "../lib/data-directory.ts";
-import { UsageError } from "../lib/errors.ts";
+import { RoburError, UsageError } from "../lib/errors.ts";
 import { O_CLOEXEC, O_CREAT, O_RDWR, printError, readSmallFile } from "../linux/libc.ts";
 import { openLocked } from "../linux/file-lock.ts";
 import { parsePlatform } from "../store/api.ts";
-import { localWorkerName } from "../builds/local-workers.ts";
+import { localWorkerName, noteTrouble } from "../builds/local-workers.ts";
 import type { Sandboxes } from "../builds/sandbox/api.ts";
 import { hostPlatform } from "../builds/worker/host-platform.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
@@ -81,7 +81,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const directory = dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0);
   let sayPreparing: ((text: string) => void) | undefined;
   const onPreparing = (say: (text: string) => void) => void (sayPreparing = say);
-  const sandboxes = await sandboxesFor(directory, flags, (line) => sayPreparing?.(line));
+  const sandboxes = await sandboxesOrTrouble(directory, flags, (line) => sayPreparing?.(line));
   const say = (text: string) => {
     if (flags.slot === undefined) printError(`${text}\n`);
   };
@@ -142,6 +142,26 @@ function workerName(given: string | undefined): string {
   const name = given ?? hostname().replaceAll(/[^A-Za-z0-9._-]/g, "-");
   if (/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/.test(name)) return name;
   throw new UsageError(`--name ${name}: letters, digits and . _ @ + -`);
+}
+
+/** A server's own worker that can't make sandboxes says so where its server finds it. Throws SandboxError. */
+async function sandboxesOrTrouble(
+  directory: string,
+  flags: Parameters<typeof sandboxesFor>[1] & { readonly slot: number | undefined },
+  onLine: (line: string) => void,
+): Promise<Sandboxes> {
+  const { slot } = flags;
+  try {
+    const sandboxes = await sandboxesFor(directory, flags, onLine);
+    if (slot !== undefined) noteTrouble(directory, slot, undefined);
+    return sandboxes;
+  } catch (error) {
+    if (slot !== undefined && error instanceof RoburError) {
+      const hint = error.hint === undefined ? "" : ` (try: ${error.hint.split("\n")[0]})`;
+      noteTrouble(directory, slot, `${error.message}${hint}`);
+    }
+    throw error;
+  }
 }
 
 async function sandboxesFor(

@@ -1,7 +1,7 @@
 /** Builds as a part of the server: the service, this machine's workers, and builder's own protocol. */
 import type { Database } from "bun:sqlite";
 import { attestBuild } from "../builds/attestations/attest.ts";
-import { LocalWorkers } from "../builds/local-workers.ts";
+import { LocalWorkers, readTrouble } from "../builds/local-workers.ts";
 import { type BuildService, openBuildService } from "../builds/service.ts";
 import { defaultTemplate } from "../builds/orb/template.ts";
 import { templateFiles } from "../builds/templates.ts";
@@ -69,6 +69,7 @@ export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
     ...{ db, contents, builds, report, lostAfterMs: settings.lostAfterMs },
     templates: templateFiles(settings.templateDirectory, defaultTemplate),
     onWork: () => hasBegun && workers.start(),
+    trouble: () => (settings.workers === 0 ? undefined : readTrouble(options.dataDirectory)),
     onEnd: ({ job, number, outcome }) =>
       log("info", "build ended", { run: `${job}:${number}`, outcome: outcome ?? "" }),
     onKept: async (attempt, sandbox) => {

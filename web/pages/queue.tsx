@@ -23,6 +23,8 @@ export interface QueueProps {
   /** Undefined for who may not see it. */
   readonly jobs: readonly JobDefinition[] | undefined;
   readonly workers: readonly WorkerView[] | undefined;
+  /** Why this machine's own workers can't work. */
+  readonly trouble: string | undefined;
   /** Platforms that somebody builds for. */
   readonly manned: ReadonlySet<Platform>;
   readonly ended: readonly Run[];
@@ -379,11 +381,12 @@ function Ended({ page, ended }: QueueProps) {
   );
 }
 
-function Workers({ page, workers }: QueueProps & { workers: readonly WorkerView[] }) {
+function Workers({ page, workers, trouble }: QueueProps & { workers: readonly WorkerView[] }) {
   return (
     <section class="card" aria-labelledby="workers">
       <h2 id="workers">Workers</h2>
-      {workers.length === 0 && (
+      {trouble !== undefined && <p class="trouble small break">{trouble}</p>}
+      {workers.length === 0 && trouble === undefined && (
         <p class="muted">
           None was heard of lately. Those of this machine begin with the first job; others are started by{" "}
           <code>robur worker</code>.

@@ -84,6 +84,7 @@ function queuePage(context: ServerContext, request: Request): Response {
       dropped={service.droppedPlatforms()}
       jobs={mayRead ? service.jobs().toSorted(byTime) : undefined}
       workers={mayRead ? workers : undefined}
+      trouble={mayRead ? service.trouble() : undefined}
       manned={service.desk.mannedPlatforms()}
       ended={service
         .runs({ limit: ENDED, states: ["finished", "aborted"] })

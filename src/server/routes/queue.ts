@@ -1,5 +1,6 @@
 /** Queues, one a platform. */
 import { Elysia, t } from "elysia";
+import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
 import { given, platformIn, runSeenBy } from "./build-answers.ts";
 
@@ -18,6 +19,8 @@ export function queueRoutes({ buildService: service }: ServerContext) {
         runs: service.queue(platform).map((run) => runSeenBy(request, run)),
       })),
       dropped: service.droppedPlatforms() as readonly string[],
+      /** Why this machine's own workers can't work; not for strangers. */
+      trouble: visitOf(request).principal.kind === "anonymous" ? null : (service.trouble() ?? null),
     };
   };
   return new Elysia({ name: "queue", prefix: "/api/v1" })
