@@ -16,8 +16,8 @@ import { chooseServer } from "./client/worker-server.ts";
 const USAGE = `robur worker
 
 Runs the jobs of a server, one after the other, each in a fresh sandbox: of this machine's server, of another
-one's with a token of scope worker in ROBUR_TOKEN, or of a builder-server. The server starts workers of
-its own on its machine; this is for further ones.`;
+machine's with a token of scope worker in ROBUR_TOKEN, or of a builder-server. The server starts workers
+of its own on its machine; this is for further ones.`;
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -50,7 +50,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       choices: ["bwrap", "docker", "podman"] as const,
       requiresArg: true,
       default: "bwrap" as const,
-      describe: "what makes them",
+      describe: "what makes the sandboxes",
     })
     .option("unsafe-no-sandbox", {
       type: "boolean",
