@@ -150,11 +150,21 @@ describe("commands", () => {
     const it = await room();
     await command(it, script("hello"));
     await command(it, { type: "schedule-orb", period: "never", job: { name: "o", opamPackage: "p" } });
-    const answer = await command(it, { type: "info" }, { type: "client-hello", role: "client", version: 11 });
-    expect(answer).toMatchObject([
-      { type: "info-reply-old", schedule: [{ job: { name: "hello" } }] },
-      SUCCESS[0]!,
-    ]);
+    for (const version of [11, 12, 13]) {
+      const hello: Message = { type: "client-hello", role: "client", version };
+      const type = version < 13 ? "info-reply-old" : "info-reply";
+      // Those know no `never`.
+      const jobs = version < 13 ? ["hello"] : ["hello", "o"];
+      const [reply, end] = await command(it, { type: "info" }, hello);
+      if (reply?.type !== type) throw new Error(`version ${version} got ${reply?.type}`);
+      expect([version, reply.schedule.map(({ job }) => job.name)]).toEqual([version, jobs]);
+      expect(end).toEqual(SUCCESS[0]!);
+      const execute: Message =
+        version === 11
+          ? { type: "execute-old", name: "hello" }
+          : { type: "execute", name: "hello", platform: undefined };
+      expect(await command(it, execute, hello)).toEqual(SUCCESS);
+    }
   });
 
   test("other versions are told why, and garbage gets an answer or an end, and nobody else suffers", async () => {
