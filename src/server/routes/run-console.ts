@@ -1,5 +1,6 @@
 /** The console of a run that ended some time ago: its build has it. */
 import type { ConsoleLine, Run } from "../../builds/api.ts";
+import { Turns } from "../../lib/turns.ts";
 import type { ServerContext } from "../context.ts";
 
 /** `1.500s:text` */
@@ -19,7 +20,9 @@ export async function* storedLines(
   if (build === undefined) return;
   let index = buildService.firstLine(run);
   let rest: Uint8Array = new Uint8Array();
+  const turns = new Turns();
   for await (const piece of contents.read(build.console)) {
+    await turns.give();
     const bytes = rest.length === 0 ? piece : new Uint8Array(Buffer.concat([rest, piece]));
     const lines: ConsoleLine[] = [];
     let at = 0;
