@@ -1,11 +1,12 @@
 /**
- * Builds that come in and are looked at, with the compiled server over loopback: one record of 100 MiB, and a year of
+ * Builds that come in and are looked at, with the compiled server over loopback: records of 100 MiB, and a year of
  * daily builds of three jobs. What else is asked meanwhile must hardly wait, and the server's memory must not grow.
  * ROBUR_MANY: how many builds (default 120; 1,000 take a quarter of an hour).
  */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { TestServer } from "../commands/client-server.ts";
+import { temporaryDirectory } from "../robur.ts";
 import { type SampleRecord, recordBytes, utf8 } from "../store/builds/lab.ts";
 import { changed, consoleOf, machineCode, switchExport } from "./daily-builds.ts";
 
@@ -33,15 +34,15 @@ const made = await fetch("http://localhost/api/v1/users", {
 });
 if (made.status !== 201) throw new Error(await made.text());
 const token = (await server.ok("token", "create", "ci", "bench", "--scope", "write")).trim();
-const headers = { authorization: `Bearer ${token}` };
 
 function uuidOf(number: number): string {
   return `00000000-0000-4000-8000-${number.toString(16).padStart(12, "0")}`;
 }
 
-async function send(record: Partial<SampleRecord>, body?: Uint8Array): Promise<void> {
-  const bytes = (body ?? (await recordBytes(record))) as Uint8Array<ArrayBuffer>;
-  const answer = await fetch(`${server.address}/upload`, { method: "POST", headers, body: bytes });
+/** Over the socket, which has no limit of requests: of these, their number counts. */
+async function send(record: Partial<SampleRecord>): Promise<void> {
+  const body = (await recordBytes(record)) as Uint8Array<ArrayBuffer>;
+  const answer = await fetch("http://localhost/upload", { method: "POST", body, unix: server.socket });
   if (answer.status !== 201) throw new Error(`${answer.status}: ${await answer.text()}`);
 }
 
@@ -75,21 +76,45 @@ async function measured(what: string, bytes: number, goal: number, work: () => P
   say("  memory more", `${((most - before) / MIB).toFixed(0)} MiB`, most - before < 64e6);
 }
 
+/** curl, as whoever uploads would; several transfers one after another. */
+async function curl(transfers: readonly (readonly string[])[]): Promise<void> {
+  for (const args of transfers) {
+    const child = Bun.spawn(["curl", "-sSf", "-o", "/dev/null", ...args], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    if ((await child.exited) !== 0) throw new Error(`curl ${args.join(" ")}`);
+  }
+}
+
+const ROUNDS = 4;
+
 async function transfers(): Promise<void> {
   const size = 100 * MIB;
-  await send({ uuid: uuidOf(1), files: [["bin/hello.hvt", machineCode(8 * MIB)]] });
-  const image = machineCode(2 * size).subarray(size);
-  const record = (uuid: string) => recordBytes({ uuid, files: [["bin/hello.hvt", image]] });
-  const [fresh, known] = [await record(uuidOf(2)), await record(uuidOf(3))];
-  await measured("upload of a record of 100 MiB", size, 100, () => send({}, fresh));
-  await measured("the same again, known by now", size, 100, () => send({}, known));
-  await measured("download", size, 400, async () => {
-    const path = `/job/hello/build/${uuidOf(2)}/f/bin/hello.hvt`;
-    let got = 0;
-    for await (const piece of (await fetch(`${server.address}${path}`)).body!) got += piece.length;
-    if (got !== size) throw new Error(`${got} bytes came`);
-  });
-  for (const number of [1, 2, 3]) await server.ok("build", "rm", "--yes", uuidOf(number));
+  const directory = temporaryDirectory();
+  const sendFile = (file: string) => [
+    ...["-H", `Authorization: Bearer ${token}`, "--data-binary", `@${join(directory, file)}`],
+    `${server.address}/upload`,
+  ];
+  const uuids: string[] = [];
+  const record = async (file: string, image: Uint8Array) => {
+    const uuid = uuidOf(uuids.push(file));
+    await Bun.write(join(directory, file), await recordBytes({ uuid, files: [["bin/hello.hvt", image]] }));
+  };
+  await record("first", machineCode(8 * MIB));
+  const code = machineCode((ROUNDS + 1) * size);
+  const rounds = Array.from({ length: ROUNDS }, (_, round) => round);
+  for (const round of rounds)
+    await record(`new ${round}`, code.subarray((round + 1) * size, (round + 2) * size));
+  for (const round of rounds) await record(`known ${round}`, code.subarray(size, 2 * size));
+  // What a server has once it has seen one upload and a page is no growth.
+  await curl([sendFile("first"), [`${server.address}/job/hello`]]);
+  const total = ROUNDS * size;
+  const all = (name: string) => curl(rounds.map((round) => sendFile(`${name} ${round}`)));
+  await measured(`upload of ${ROUNDS} records of 100 MiB`, total, 100, () => all("new"));
+  await measured("the same again, known by now", total, 100, () => all("known"));
+  const path = `/job/hello/build/${uuidOf(2)}/f/bin/hello.hvt`;
+  await measured("download, as often", total, 400, () => curl(rounds.map(() => [server.address + path])));
+  for (const number of uuids.keys()) await server.ok("build", "rm", "--yes", uuidOf(number + 1));
   await server.ok("store", "gc");
 }
 
@@ -153,7 +178,6 @@ async function pageTime(what: string, path: string, accept = "text/html"): Promi
   const times: number[] = [];
   for (let round = 0; round < 21; round++) {
     const start = performance.now();
-    // Over the socket: strangers and tokens may ask only so often.
     const answer = await fetch(`http://localhost${path}`, {
       ...{ redirect: "manual", headers: { accept }, unix: server.socket },
     });
