@@ -1,9 +1,11 @@
 /**
  * Pseudo-terminals, with node-pty's names. Its own JavaScript hands the terminal to a socket of the runtime, which
- * closes it here; its native binding alone works, also inside the compiled executable, where the literal path below
- * makes it a part of the file.
+ * closes it here; its native binding alone works. In the compiled executable it is a part of the file. The runtime
+ * would copy it to TMPDIR, under a name that anybody can foresee, and where nothing can be written, or run, there would
+ * be no terminals; so it is loaded from memory.
  */
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, writeSync } from "node:fs";
+import { close, memoryFile } from "../linux/libc.ts";
 import { RoburError } from "../lib/errors.ts";
 
 interface Native {
@@ -50,13 +52,37 @@ export interface Pty {
 
 export class PtyError extends RoburError<"pty-failed"> {}
 
+/** Where the binding lies in the compiled executable. */
+async function embeddedBinding(): Promise<string> {
+  const { default: path } =
+    process.arch === "arm64"
+      ? await import("node-pty/prebuilds/linux-arm64/pty.node", { with: { type: "file" } })
+      : await import("node-pty/prebuilds/linux-x64/pty.node", { with: { type: "file" } });
+  return path;
+}
+
+const embedded = Bun.isStandaloneExecutable ? await embeddedBinding() : undefined;
 let native: Native | undefined;
 
 function load(): Native {
-  return (native ??=
-    process.arch === "arm64"
-      ? (require("node-pty/prebuilds/linux-arm64/pty.node") as Native)
-      : (require("node-pty/prebuilds/linux-x64/pty.node") as Native));
+  return (native ??= embedded === undefined ? requireBinding() : loadFromMemory(embedded));
+}
+
+function requireBinding(): Native {
+  return process.arch === "arm64"
+    ? (require("node-pty/prebuilds/linux-arm64/pty.node") as Native)
+    : (require("node-pty/prebuilds/linux-x64/pty.node") as Native);
+}
+
+function loadFromMemory(path: string): Native {
+  const fd = memoryFile("pty", readFileSync(path));
+  try {
+    const module = { exports: {} };
+    process.dlopen(module, `/proc/self/fd/${fd}`);
+    return module.exports as Native;
+  } finally {
+    close(fd);
+  }
 }
 
 /** Starts a program on a terminal of its own, in a session of its own. Throws PtyError. */

@@ -45,7 +45,8 @@ describe.skipIf(lacks(needsRoot(), needsCommands("setpriv")))("a user who can't 
     await Bun.spawn(["install", "-d", "-m", "700", data]).exited;
     chownSync(data, NOBODY, NOBODY);
     const socket = join(data, "s.sock");
-    const env = { ROBUR_HOST: `unix://${socket}`, HOME: data };
+    // Nothing of the program needs to be written anywhere before a job has its terminal.
+    const env = { ROBUR_HOST: `unix://${socket}`, HOME: data, TMPDIR: "/nonexistent" };
     const serve = async (...more: string[]) => {
       const args = ["serve", "--data-dir", data, "--socket", socket, "--listen", "127.0.0.1:0", ...more];
       const server = await start([...args, "--builder-listen", "off", "--worker-platform", "here"], {
