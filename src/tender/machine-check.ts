@@ -110,7 +110,7 @@ function probe(path: string): number {
   return Math.min(fd, 0);
 }
 
-/** The runtime loads native code from a file it writes there; noexec forbids exactly this mapping. */
+/** Where programs can't be run from memory, spt guests begin as a file there; noexec forbids exactly this mapping. */
 function tryExecutable(directory: string): number {
   const path = join(directory, `robur-doctor-${process.pid}`);
   try {
@@ -308,7 +308,7 @@ function judgeTemporary({ temporaryDirectory, temporaryExecutable }: MachineFact
   return {
     name,
     verdict: "WARN",
-    found: `${temporaryDirectory}: ${errnoText(-temporaryExecutable)}: native code can't be loaded from it`,
+    found: `${temporaryDirectory}: ${errnoText(-temporaryExecutable)}: programs can't be run from it`,
     mend: "TMPDIR=$HOME/.cache robur …, or mount it without noexec",
   };
 }
