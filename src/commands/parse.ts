@@ -1,4 +1,7 @@
-/** How commands read their arguments: yargs does the work, and its complaints become errors like all others. */
+/**
+ * How commands read their arguments: yargs does the work, and its complaints become errors like all others. What a
+ * command itself throws passes through as it is.
+ */
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { RoburError, UsageError } from "../lib/errors.ts";
 
@@ -26,8 +29,9 @@ export async function parse<T>(parser: Argv<T>): Promise<ArgumentsCamelCase<T> |
     listener(parser as Argv);
     return undefined;
   }
+  const ready = parser.middleware((given) => refuseTwice(parser, given), true);
   try {
-    const parsed = (await parser.exitProcess(false).fail(refuse).parseAsync()) as ArgumentsCamelCase<T>;
+    const parsed = (await ready.exitProcess(false).fail(refuse).parseAsync()) as ArgumentsCamelCase<T>;
     if (parsed["help"] === true) return undefined;
     return parsed;
   } catch (error) {
@@ -36,6 +40,22 @@ export async function parse<T>(parser: Argv<T>): Promise<ArgumentsCamelCase<T> |
     const isSystems = "code" in error && /^E[A-Z0-9]+$/.test(String(error.code));
     throw isSystems ? new RoburError("failed", error.message, { cause: error }) : error;
   }
+}
+
+/** What yargs knows of a command's flags; its types don't tell of it. */
+interface Known {
+  getOptions(): { readonly key: Readonly<Record<string, unknown>>; readonly array: readonly string[] };
+  getGroups(): Readonly<Record<string, readonly string[]>>;
+}
+
+/** Of a flag given twice yargs makes a list, whether a command takes lists there or not. Throws UsageError. */
+function refuseTwice<T>(parser: Argv<T>, given: Readonly<Record<string, unknown>>): void {
+  const { getOptions, getGroups } = parser as unknown as Known;
+  const { key, array } = getOptions.call(parser);
+  const lists = new Set([...array, ...(getGroups.call(parser)["Positionals:"] ?? [])]);
+  const twice = Object.keys(key).find((name) => Array.isArray(given[name]) && !lists.has(name));
+  if (twice === undefined) return;
+  throw new UsageError(`${twice.length === 1 ? "-" : "--"}${twice} is given twice`, { hint: "--help" });
 }
 
 /** yargs' complaints about the arguments have a message, or are errors of its own; others are the command's. */

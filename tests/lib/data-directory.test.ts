@@ -19,6 +19,11 @@ test("then ROBUR_DATA_DIR, then the first of systemd's state directories", () =>
   expect(dataDirectory(undefined, { ...everything, ROBUR_DATA_DIR: undefined }, true)).toBe("/b");
 });
 
+test("a relative one is taken from where robur was started, since other programs start elsewhere", () => {
+  expect(dataDirectory("data", {}, true)).toBe(`${process.cwd()}/data`);
+  expect(dataDirectory(undefined, { ROBUR_DATA_DIR: "./x/../y" }, true)).toBe(`${process.cwd()}/y`);
+});
+
 test("root's is the system's, whatever its home", () => {
   expect(dataDirectory(undefined, { XDG_DATA_HOME: "/d", HOME: "/root" }, true)).toBe("/var/lib/robur");
 });
