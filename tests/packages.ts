@@ -29,6 +29,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   rsync: "rsync",
   mmdebstrap: "mmdebstrap",
   bwrap: "bubblewrap",
+  newuidmap: "uidmap",
   udhcpc: "udhcpc",
   dhclient: "isc-dhcp-client",
   dig: "bind9-dnsutils",

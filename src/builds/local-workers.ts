@@ -90,7 +90,8 @@ export class LocalWorkers implements AsyncDisposable {
   #spawn(slot: number, pause: number): void {
     const { args, environment, onEnd, report } = this.#options;
     const began = performance.now();
-    const child = Bun.spawn([...selfCommand(), "worker", "--slot", String(slot), ...args], {
+    const own = ["--slot", String(slot), "--parent", String(process.pid)];
+    const child = Bun.spawn([...selfCommand(), "worker", ...own, ...args], {
       stdin: "ignore",
       stdout: "ignore",
       stderr: "inherit",

@@ -3,6 +3,7 @@ import { print } from "../linux/libc.ts";
 import { tmpdir } from "node:os";
 import { styleText } from "node:util";
 import yargs from "yargs";
+import { checkBuilds } from "../builds/sandbox/check-host.ts";
 import { dataDirectory } from "../lib/data-directory.ts";
 import { type Check, judgeMachine, lookAtMachine } from "../tender/machine-check.ts";
 import { parse } from "./parse.ts";
@@ -29,7 +30,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   );
   if (flags === undefined) return;
   const directory = dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0);
-  const checks = judgeMachine(lookAtMachine(directory, tmpdir()));
+  const checks = [...judgeMachine(lookAtMachine(directory, tmpdir())), ...checkBuilds()];
   print(flags.json ? `${JSON.stringify({ checks }, null, 2)}\n` : checks.map(line).join(""));
   if (checks.some(({ verdict }) => verdict === "FAIL")) process.exitCode = 1;
 }

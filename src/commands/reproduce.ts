@@ -6,7 +6,7 @@ import { rebuildKind } from "../builds/reproduce/rebuild-job.ts";
 import { type ReproductionReport, reproduce } from "../builds/reproduce/reproduce.ts";
 import { SpooledFiles } from "../builds/reproduce/spooled-files.ts";
 import { VARIATIONS, type Variation } from "../builds/reproduce/variations.ts";
-import type { JobNetwork, Sandboxes } from "../builds/sandbox/api.ts";
+import type { JobNetwork } from "../builds/sandbox/api.ts";
 import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError, errorLine, visible } from "../lib/errors.ts";
 import { print, printError } from "../linux/libc.ts";
@@ -15,6 +15,7 @@ import { type Client, ask, connect } from "./client/connect.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
 import { parseSpan } from "./client/span.ts";
 import { diffoscope } from "./diffoscope.ts";
+import { SANDBOX_FLAG, openJobSandboxes } from "./job-sandboxes.ts";
 import { type FoundOriginal, findOriginal } from "./original-record.ts";
 import { reproductionText } from "./reproduction-text.ts";
 
@@ -57,6 +58,7 @@ export async function main(argv: readonly string[]): Promise<void> {
         describe: "don't ask diffoscope about what differs, though it is installed",
       } as const)
       .option("data-dir", { type: "string", requiresArg: true, describe: "where sandboxes are made" })
+      .option("sandbox", SANDBOX_FLAG)
       .option("unsafe-no-sandbox", {
         ...{ type: "boolean", default: false },
         describe: "build as this user, with nothing between the job and this machine",
@@ -79,7 +81,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   const network = flags.network === undefined ? undefined : parseNetwork(flags.network);
   const timeoutMs = flags.timeout === undefined ? undefined : parseTimeout(flags.timeout);
   const client = connect(flags.host);
-  const sandboxes = await sandboxesFor(flags.dataDir, flags.unsafeNoSandbox);
+  const sandboxes = await openJobSandboxes(
+    dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0),
+    { kind: flags.sandbox, isUnsafe: flags.unsafeNoSandbox },
+    (line) => printError(`${visible(line)}\n`),
+  );
   const directory = mkdtempSync(join(tmpdir(), "robur-reproduce-"));
   const interrupted = new AbortController();
   const { signal } = interrupted;
@@ -150,16 +156,6 @@ function parseTimeout(text: string): number {
   const ms = parseSpan("--timeout", text);
   if (ms > 0 && ms <= WEEK_MS) return ms;
   throw new UsageError(`--timeout ${text}: more than nothing, and at most a week`);
-}
-
-async function sandboxesFor(dataDir: string | undefined, isUnsafe: boolean): Promise<Sandboxes> {
-  const directory = dataDirectory(dataDir, process.env, process.getuid?.() === 0);
-  if (isUnsafe) {
-    const { unsafeSandboxes } = await import("../builds/worker/unsafe-sandboxes.ts");
-    return unsafeSandboxes(join(directory, "jobs"));
-  }
-  const { openSandboxes } = await import("../builds/sandbox/sandboxes.ts");
-  return openSandboxes({ dataDirectory: directory, onLine: (line) => printError(`${visible(line)}\n`) });
 }
 
 /** Only an administrator's word is kept and signed. What isn't kept was printed all the same. */

@@ -4,6 +4,18 @@ import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError } from "../lib/errors.ts";
 import { parse } from "./parse.ts";
 
+const USAGE = `robur sandbox COMMAND
+
+The root file systems of platforms, which build jobs run over. They are made when the first job needs
+one, by mmdebstrap; jobs that run keep theirs when it is made anew. What a platform is made of says
+platforms/NAME/definition.json in the data directory, which also defines further ones:
+
+  {"suite": "trixie", "components": ["main"], "packages": ["opam", "ocaml-nox"],
+   "mirror": "https://deb.debian.org/debian", "image": "debian:13"}
+
+What it leaves out is as built in for that name; packages come beside those that the distribution
+requires, and image is what docker or podman take (robur serve --sandbox).`;
+
 type Common = Argv<{ "data-dir": string | undefined }>;
 
 /** The entry of the command. */
@@ -15,9 +27,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .scriptName("robur sandbox")
     .locale("en")
     .version(false)
-    .usage(
-      "robur sandbox COMMAND\n\nThe root file systems of platforms, which build jobs run over. They are made when the first job\nneeds one; jobs that run keep theirs when it is made anew.",
-    )
+    .usage(USAGE)
     .option("data-dir", { type: "string", requiresArg: true, describe: "where robur keeps its data" })
     .command(
       "ls",

@@ -4,6 +4,7 @@ import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError } from "../lib/errors.ts";
 import { socketPath } from "../lib/socket-path.ts";
 import { print } from "../linux/libc.ts";
+import { SANDBOX_FLAG } from "./job-sandboxes.ts";
 import { parse } from "./parse.ts";
 
 /** The entry of the command. */
@@ -53,12 +54,7 @@ export async function main(argv: readonly string[]): Promise<void> {
         describe:
           "hours for which the sandbox of a job's newest failed build stays for a shell; 0: not at all",
       })
-      .option("sandbox", {
-        choices: ["bwrap", "docker", "podman"] as const,
-        requiresArg: true,
-        default: "bwrap" as const,
-        describe: "what makes the sandboxes that jobs run in",
-      })
+      .option("sandbox", SANDBOX_FLAG)
       .option("unsafe-no-sandbox", {
         type: "boolean",
         default: false,

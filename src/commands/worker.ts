@@ -4,7 +4,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { dataDirectory } from "../lib/data-directory.ts";
 import { RoburError, UsageError } from "../lib/errors.ts";
-import { O_CLOEXEC, O_CREAT, O_RDWR, printError, readSmallFile } from "../linux/libc.ts";
+import { ERRNO } from "../linux/errno.ts";
+import { O_CLOEXEC, O_CREAT, O_RDWR, OsError, printError, readSmallFile } from "../linux/libc.ts";
 import { openLocked } from "../linux/file-lock.ts";
 import { parsePlatform } from "../store/api.ts";
 import { localWorkerName, noteTrouble } from "../builds/local-workers.ts";
@@ -12,6 +13,7 @@ import type { Sandboxes } from "../builds/sandbox/api.ts";
 import { hostPlatform } from "../builds/worker/host-platform.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
 import { chooseServer } from "./client/worker-server.ts";
+import { SANDBOX_FLAG, type SandboxKind, openJobSandboxes } from "./job-sandboxes.ts";
 
 const USAGE = `robur worker
 
@@ -46,12 +48,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       describe: "how the server calls it (default: the host's)",
     })
     .option("once", { type: "boolean", default: false, describe: "end after one job" })
-    .option("sandbox", {
-      choices: ["bwrap", "docker", "podman"] as const,
-      requiresArg: true,
-      default: "bwrap" as const,
-      describe: "what makes the sandboxes",
-    })
+    .option("sandbox", SANDBOX_FLAG)
     .option("unsafe-no-sandbox", {
       type: "boolean",
       default: false,
@@ -65,6 +62,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     })
     .option("data-dir", { type: "string", requiresArg: true, describe: "where sandboxes are made" })
     .option("slot", { type: "number", hidden: true, describe: "which of a server's own workers" })
+    .option("parent", { type: "number", hidden: true, describe: "that server's process" })
     .example("robur worker --platform debian-12", "another one beside the server's own")
     .example("ROBUR_TOKEN=… robur worker --server https://builds.example.org", "for another machine's server")
     .example("robur worker --server tcp://172.17.0.1:1234 --once", "one job of a builder-server");
@@ -106,7 +104,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     import("../builds/worker/server-link.ts"),
   ]);
   const name = flags.slot === undefined ? workerName(flags.name) : localWorkerName(flags.slot, process.pid);
-  if (flags.slot !== undefined) await holdSlot(directory, flags.slot, stop);
+  if (flags.slot !== undefined) await holdSlot(directory, flags.slot, flags.parent, stop);
   await work({
     ...common,
     keepFailedMs,
@@ -147,12 +145,17 @@ function workerName(given: string | undefined): string {
 /** A server's own worker that can't make sandboxes says so where its server finds it. Throws SandboxError. */
 async function sandboxesOrTrouble(
   directory: string,
-  flags: Parameters<typeof sandboxesFor>[1] & { readonly slot: number | undefined },
+  flags: {
+    readonly sandbox: SandboxKind;
+    readonly unsafeNoSandbox: boolean;
+    readonly slot: number | undefined;
+  },
   onLine: (line: string) => void,
 ): Promise<Sandboxes> {
-  const { slot } = flags;
+  const { slot, sandbox, unsafeNoSandbox } = flags;
   try {
-    const sandboxes = await sandboxesFor(directory, flags, onLine);
+    const how = { kind: sandbox, isUnsafe: unsafeNoSandbox };
+    const sandboxes = await openJobSandboxes(directory, how, onLine);
     if (slot !== undefined) noteTrouble(directory, slot, undefined);
     return sandboxes;
   } catch (error) {
@@ -164,40 +167,34 @@ async function sandboxesOrTrouble(
   }
 }
 
-async function sandboxesFor(
-  directory: string,
-  flags: { readonly unsafeNoSandbox: boolean; readonly sandbox: "bwrap" | "docker" | "podman" },
-  onLine: (line: string) => void,
-): Promise<Sandboxes> {
-  if (flags.unsafeNoSandbox) {
-    const { unsafeSandboxes } = await import("../builds/worker/unsafe-sandboxes.ts");
-    return unsafeSandboxes(join(directory, "jobs"));
-  }
-  const { openSandboxes } = await import("../builds/sandbox/sandboxes.ts");
-  return openSandboxes({ dataDirectory: directory, kind: flags.sandbox, onLine });
-}
-
 const SLOT_PAUSE_MS = 250;
 
 /**
  * One process a slot: an earlier server's worker that still builds has it until it has ended. This one ends with the
- * server that started it.
+ * server that started it, which may have died before this line is reached.
  */
-async function holdSlot(directory: string, slot: number, stop: AbortController): Promise<void> {
-  const server = parentOf();
+async function holdSlot(
+  directory: string,
+  slot: number,
+  server: number | undefined,
+  stop: AbortController,
+): Promise<void> {
   setInterval(() => {
     if (parentOf() !== server) stop.abort();
   }, 1000).unref();
   const path = join(directory, "workers");
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const file = join(path, `slot-${slot}.lock`);
-  while (openLocked(file, O_RDWR | O_CREAT | O_CLOEXEC, "exclusive") < 0) {
+  for (;;) {
+    const fd = openLocked(file, O_RDWR | O_CREAT | O_CLOEXEC, "exclusive", 0o600);
+    if (fd >= 0) return;
+    if (fd !== -ERRNO.EAGAIN) throw new OsError(file, -fd);
     if (stop.signal.aborted) process.exit(0);
     await Bun.sleep(SLOT_PAUSE_MS);
   }
 }
 
-function parentOf(): string {
+function parentOf(): number {
   const stat = readSmallFile("/proc/self/stat") ?? "";
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? "";
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
 }

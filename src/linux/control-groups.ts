@@ -45,8 +45,8 @@ export function ownGroup(text: string, controller: "" | Controller): string | un
 }
 
 /**
- * Where groups of a family are made: one directory a controller, made if it may be. Undefined: none at all. In version
- * 1 a controller that can't be used is left out.
+ * Where groups of a family are made: one directory a controller, made if it may be. Undefined: none at all. A
+ * controller that can't be used is left out.
  */
 export function groupFamily(name: string): ControlGroup | undefined {
   const own = readSmallFile("/proc/self/cgroup") ?? "";
@@ -74,17 +74,21 @@ function outermost(group: string, name: string): string {
 function unifiedFamily(found: string, name: string): ControlGroup | undefined {
   const own = basename(found) === OWN_CHILD ? dirname(found) : found;
   const path = join(own, name);
-  const enable = CONTROLLERS.map((controller) => `+${controller}`).join(" ");
-  const isMade = attempt(() => {
-    if (own === found && own !== MOUNT && own !== `${MOUNT}/`) {
-      mkdirSync(join(own, OWN_CHILD), { recursive: true });
-      writeFileSync(join(own, OWN_CHILD, "cgroup.procs"), String(process.pid));
-    }
-    writeFileSync(join(own, "cgroup.subtree_control"), enable);
-    mkdirSync(path, { recursive: true });
-    writeFileSync(join(path, "cgroup.subtree_control"), enable);
+  attempt(() => {
+    if (own !== found || own === MOUNT || own === `${MOUNT}/`) return;
+    mkdirSync(join(own, OWN_CHILD), { recursive: true });
+    writeFileSync(join(own, OWN_CHILD, "cgroup.procs"), String(process.pid));
   });
-  return isMade ? { version: 2, directories: { memory: path, cpu: path, pids: path } } : undefined;
+  if (!attempt(() => mkdirSync(path, { recursive: true }))) return undefined;
+  // One by one: a user's session is often given some of them only.
+  const usable = CONTROLLERS.filter((controller) => [own, path].every((group) => enable(group, controller)));
+  if (usable.length === 0) return undefined;
+  return { version: 2, directories: Object.fromEntries(usable.map((controller) => [controller, path])) };
+}
+
+/** Gives a group's children a controller. */
+function enable(group: string, controller: Controller): boolean {
+  return attempt(() => writeFileSync(join(group, "cgroup.subtree_control"), `+${controller}`));
 }
 
 /** What to write for these limits: controller, file, text. Pure. */

@@ -35,6 +35,7 @@ const TABLE = {
   ELOOP: [40, "Too many levels of symbolic links"],
   EBADFD: [77, "File descriptor in bad state"],
   EOPNOTSUPP: [95, "Operation not supported"],
+  EAFNOSUPPORT: [97, "Address family not supported by protocol"],
   ENETDOWN: [100, "Network is down"],
   ENOBUFS: [105, "No buffer space available"],
 } as const;

@@ -42,11 +42,11 @@ export function lockOnFile(fd: number): LockKind | undefined {
 /**
  * Opens and locks what a path names: a descriptor, or -errno (-EAGAIN: locked by somebody else). Files are
  * replaced by renaming, and a lock on a file that has lost its name meanwhile would protect nothing: the name is
- * looked at again once the lock is there.
+ * looked at again once the lock is there. `mode`: of a file that O_CREAT makes.
  */
-export function openLocked(path: string, flags: number, kind: LockKind): number {
+export function openLocked(path: string, flags: number, kind: LockKind, mode = 0): number {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const fd = open(path, flags);
+    const fd = open(path, flags, mode);
     if (fd < 0) return fd;
     const locked = lockFile(fd, kind);
     if (locked === 0 && isNamed(fd, path)) return fd;

@@ -199,8 +199,8 @@ export function readSmallFile(path: string): string | undefined {
  * Writes text whole, whatever the descriptor is. The runtime's own process.stdout takes six milliseconds to make
  * and needs system calls that a confined tender has given up.
  */
-export function printTo(fd: number, text: string): void {
-  const bytes = new TextEncoder().encode(text);
+export function printTo(fd: number, text: string | Uint8Array): void {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   for (let done = 0; done < bytes.length;) {
     const count = writeFrom(fd, bytes.subarray(done), bytes.length - done);
     if (count >= 0) done += count;
@@ -210,7 +210,7 @@ export function printTo(fd: number, text: string): void {
 }
 
 /** To standard output. */
-export const print = (text: string) => printTo(1, text);
+export const print = (text: string | Uint8Array) => printTo(1, text);
 /** To standard error. */
 export const printError = (text: string) => printTo(2, text);
 

@@ -25,6 +25,7 @@ const TABLE = {
   dup: [32, 23],
   getpid: [39, 172],
   socket: [41, 198],
+  socketpair: [53, 199],
   clone: [56, 220],
   fork: [57, -1],
   vfork: [58, -1],

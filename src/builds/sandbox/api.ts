@@ -4,7 +4,7 @@
  */
 import type { Platform } from "../../store/api.ts";
 
-/** What a job may use. Undefined members: no limit. */
+/** What a job may use. Undefined members: no limit of its own, only what the machine bears (bounds.ts). */
 export interface JobLimits {
   readonly memoryMb: number | undefined;
   /** Processors, also in parts: 1.5. */

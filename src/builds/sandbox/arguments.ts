@@ -35,14 +35,16 @@ export function outerArguments(
 
 /**
  * The first command in the job's user namespace. It waits until its users are mapped, then becomes root of them. If
- * the launcher goes away meanwhile, so does it.
+ * the launcher goes away meanwhile, so does it. `processes` bounds all of the namespace's processes, of whichever of its
+ * users, also where there are no control groups (RLIMIT_NPROC is counted by namespace since Linux 5.14).
  */
 export function gateArguments(
-  programs: { readonly unshare: string; readonly setpriv: string },
-  hasNetwork: boolean,
+  programs: { readonly unshare: string; readonly setpriv: string; readonly prlimit: string },
+  { hasNetwork, processes }: { readonly hasNetwork: boolean; readonly processes: number | undefined },
   inner: readonly string[],
 ): string[] {
   return [
+    ...(processes === undefined ? [] : [programs.prlimit, `--nproc=${processes}`, "--"]),
     ...[programs.unshare, "--user", "--keep-caps", ...(hasNetwork ? ["--net"] : []), "--"],
     ...["/bin/sh", "-c", 'read -r go <&3 || exit 125; exec 3<&-; exec "$@"', "sh"],
     ...[programs.setpriv, "--reuid", "0", "--regid", "0", "--clear-groups", "--"],

@@ -1,14 +1,19 @@
-/** Sandboxes made by docker or podman: their daemon or their program keeps the root file systems and the limits. */
-import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+/**
+ * Sandboxes made by docker or podman: their daemon or their program keeps the root file systems and the limits. A job
+ * runs in exactly the image that is recorded, by its identifier.
+ */
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { identify, isAlive } from "../../linux/processes.ts";
 import type { Sandbox, SandboxWish, Sandboxes } from "./api.ts";
 import { scriptCommand } from "./arguments.ts";
+import { withBounds } from "./bounds.ts";
 import { HOSTNAME, JOB_DIRECTORY, JOB_ENVIRONMENT, SCRIPT } from "./layout.ts";
 import { definitionOf } from "./platforms.ts";
 import { SYSTEM_PATH, call, needProgram } from "./programs.ts";
-import { SandboxError } from "./sandbox-error.ts";
 import { readIdentity } from "./remains.ts";
+import { removeTree } from "./root-file-systems.ts";
+import { SandboxError } from "./sandbox-error.ts";
 
 export type ContainerProgram = "docker" | "podman";
 
@@ -36,8 +41,8 @@ export function containerArguments({ program, name, image, ...rest }: ContainerW
   if (limits.diskMb !== undefined)
     throw cannot(program, "limit what a job writes", "no disk limit for this job");
   return [
-    ...["run", "--rm", "--init", "--name", name, "--hostname", hostname],
-    ...["--network", network.kind === "none" ? "none" : "bridge"],
+    ...["run", "--rm", "--name", name, "--hostname", hostname],
+    ...(network.kind === "none" ? ["--network", "none"] : []),
     ...["--security-opt", "no-new-privileges", "--cap-drop", "ALL"],
     ...["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "KILL"].flatMap((right) => [
       "--cap-add",
@@ -67,6 +72,7 @@ export function openContainers(
   dataDirectory: string,
   program: ContainerProgram,
   executable: string | undefined,
+  onLine?: (line: string) => void,
 ): Sandboxes {
   const path = needProgram(program);
   const all = join(dataDirectory, "containers");
@@ -74,8 +80,9 @@ export function openContainers(
   return {
     async prepare(wish) {
       const { image } = definitionOf(dataDirectory, wish.platform);
+      const id = await needImage(program, path, image, onLine);
       const name = `robur-build-${crypto.randomUUID()}`;
-      return prepareContainer({ all, program, path, name, image, executable }, wish);
+      return prepareContainer({ all, program, path, name, image, id, executable }, wish);
     },
     shell: async () => undefined,
     async sweep() {
@@ -83,10 +90,35 @@ export function openContainers(
         const owner = readIdentity(join(all, name, "owner.json"));
         if (owner !== undefined && isAlive(owner)) continue;
         await call([path, "rm", "--force", name]);
-        rmSync(join(all, name), { recursive: true, force: true });
+        await removeTree(join(all, name), OWN);
       }
     },
   };
+}
+
+/** What containers leave is this process's user's, as far as it may be removed at all. */
+const OWN = { under: [] };
+
+/** An image's identifier; it is fetched if need be. Throws SandboxError no-sandbox. */
+async function needImage(
+  program: ContainerProgram,
+  path: string,
+  image: string,
+  onLine: ((line: string) => void) | undefined,
+): Promise<string> {
+  const inspect = () => call([path, "image", "inspect", "--format", "{{.Id}}", image]);
+  let asked = await inspect();
+  if (asked.status !== 0) {
+    onLine?.(`${program} pull ${image}`);
+    const pulled = await call([path, "pull", "--quiet", image], { onLine });
+    asked = pulled.status === 0 ? await inspect() : pulled;
+  }
+  const id = asked.stdout.trim();
+  if (asked.status === 0 && /^(sha256:)?[0-9a-f]{64}$/.test(id)) return id;
+  throw new SandboxError("no-sandbox", `${program} has no image ${image}`, {
+    why: asked.stderr.trim().split("\n").at(-1) || `it calls it ${JSON.stringify(id.slice(0, 80))}`,
+    hint: `${program} info, and "image" in the platform's definition.json`,
+  });
 }
 
 interface ContainerPlace {
@@ -95,21 +127,17 @@ interface ContainerPlace {
   readonly path: string;
   readonly name: string;
   readonly image: string;
+  readonly id: string;
   readonly executable: string | undefined;
 }
 
 async function prepareContainer(place: ContainerPlace, wish: SandboxWish): Promise<Sandbox> {
-  const { all, program, path, name, image, executable } = place;
-  const { status, stderr } = await call([path, "info"]);
-  if (status !== 0) {
-    throw new SandboxError("no-sandbox", `${program} doesn't work here`, {
-      why: stderr.trim().split("\n").at(-1) ?? "",
-    });
-  }
+  const { all, program, path, name, image, id, executable } = place;
   const home = join(all, name);
   const directory = join(home, "build");
   const command = scriptCommand(wish.script, `${JOB_DIRECTORY}/${SCRIPT}`);
-  const run = containerArguments({ program, name, image, directory, executable, command, wish });
+  const bounded = { ...wish, limits: withBounds(wish.limits) };
+  const run = containerArguments({ program, name, image: id, directory, executable, command, wish: bounded });
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(home, "owner.json"), JSON.stringify(identify("self")));
   for (const { name: file, content } of wish.files) {
@@ -125,14 +153,14 @@ async function prepareContainer(place: ContainerPlace, wish: SandboxWish): Promi
     argv: [path, ...run],
     environment: { PATH: SYSTEM_PATH },
     directory,
-    origin: { kind: program, packagesSha256: undefined, description: `${program} image ${image}` },
+    origin: { kind: program, packagesSha256: undefined, description: `${program} image ${image} (${id})` },
     async kill() {
       await remove();
     },
     async keep() {},
     async [Symbol.asyncDispose]() {
       await remove();
-      rmSync(home, { recursive: true, force: true });
+      await removeTree(home, OWN);
     },
   };
 }

@@ -6,7 +6,7 @@ import { existsSync, readFileSync, readdirSync, renameSync, writeFileSync } from
 import { join } from "node:path";
 import { ERRNO } from "../../linux/errno.ts";
 import { openLocked } from "../../linux/file-lock.ts";
-import { O_CLOEXEC, O_CREAT, O_RDWR, OsError, close, open } from "../../linux/libc.ts";
+import { O_CLOEXEC, O_CREAT, O_RDWR, OsError, close } from "../../linux/libc.ts";
 import type { Identities } from "./identities.ts";
 import { type SandboxPaths, sandboxPaths, sandboxesDirectory } from "./layout.ts";
 import { call } from "./programs.ts";
@@ -58,11 +58,7 @@ export function keptOf(dataDirectory: string, build: string): KeptRecord | undef
 /** Locks a kept sandbox until disposed of; undefined where somebody else has it, or it has just gone. Throws OsError. */
 export function lockKept({ home }: SandboxPaths): Disposable | undefined {
   const path = join(home, "shell.lock");
-  const made = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
-  if (made === -ERRNO.ENOENT) return undefined;
-  if (made < 0) throw new OsError(path, -made);
-  close(made);
-  const fd = openLocked(path, O_RDWR | O_CLOEXEC, "exclusive");
+  const fd = openLocked(path, O_RDWR | O_CREAT | O_CLOEXEC, "exclusive", 0o600);
   if (fd === -ERRNO.EAGAIN || fd === -ERRNO.ENOENT) return undefined;
   if (fd < 0) throw new OsError(path, -fd);
   return { [Symbol.dispose]: () => close(fd) };

@@ -16,6 +16,7 @@ import type { ControlGroup } from "../../linux/control-groups.ts";
 import { O_RDONLY, close, memoryFile, open, printError } from "../../linux/libc.ts";
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount } from "../../linux/mounts.ts";
 import { identify } from "../../linux/processes.ts";
+import { roomOn } from "./bounds.ts";
 import { MERGED, bwrapArguments, gateArguments } from "./arguments.ts";
 import { RANGE } from "./identities.ts";
 import { GROUP_FAMILY, HOSTNAME, type SandboxPaths, type SandboxPlan, sandboxPaths } from "./layout.ts";
@@ -26,8 +27,12 @@ import { systemCallFilter } from "./system-call-filter.ts";
 
 /** The control groups' own processes: bwrap, and its two helpers inside and outside. */
 const OWN_PROCESSES = 3;
+/** The launcher's own threads and those of pasta, which a user's limit counts as well. */
+const OWN_THREADS = 32;
 /** Between two looks at what a job without a disk of its own has written. */
 const DISK_WATCH_MS = 2000;
+/** Between two looks at the machine's disk: it takes a job longer than this to fill what is kept free. */
+const ROOM_WATCH_MS = 200;
 /** The user namespace of a process that was started a moment ago. */
 const NAMESPACE_LIMIT_MS = 10_000;
 
@@ -69,7 +74,8 @@ function mountAll({ home }: SandboxPaths, { disk, isRoot, hasTools }: SandboxPla
   mount("overlay", MERGED, "overlay", MS_NOSUID | MS_NODEV, options);
 }
 
-function makeLimits({ id, limits }: SandboxPlan): ControlGroup | undefined {
+function makeLimits(plan: SandboxPlan): ControlGroup | undefined {
+  const { id, limits } = plan;
   const wanted = {
     memoryMb: limits.memoryMb,
     cpus: limits.cpus,
@@ -77,19 +83,24 @@ function makeLimits({ id, limits }: SandboxPlan): ControlGroup | undefined {
   };
   const family = groupFamily(GROUP_FAMILY);
   if (family === undefined) {
-    for (const name of wantedOf({ limits })) say(`no ${name} limit: this user may make no control groups`);
+    for (const name of wishedOf(plan)) say(`no ${name} limit: this user may make no control groups`);
     return undefined;
   }
   const { group, unlimited } = makeGroup(family, id, wanted);
-  for (const name of unlimited) say(`no ${name} limit: its control group can't be used`);
+  sayUnlimited(plan, unlimited);
   return group;
 }
 
-/** The controllers that these limits are for. */
-function wantedOf({ limits: { memoryMb, cpus, processes } }: Pick<SandboxPlan, "limits">) {
-  const limits = { memory: memoryMb, cpu: cpus, pids: processes };
-  return (["memory", "cpu", "pids"] as const).filter((name) => limits[name] !== undefined);
+/** Where a limit that somebody wished for is not kept. That of processes is kept without a control group as well. */
+function sayUnlimited(plan: SandboxPlan, unlimited: readonly string[]): void {
+  for (const name of wishedOf(plan).filter((wished) => unlimited.includes(wished)))
+    say(`no ${name} limit: its control group can't be used`);
 }
+
+const wishedOf = ({ wished: { memoryMb, cpus } }: SandboxPlan) => [
+  ...(memoryMb === undefined ? [] : ["memory"]),
+  ...(cpus === undefined ? [] : ["cpu"]),
+];
 
 async function runInside(
   paths: SandboxPaths,
@@ -97,36 +108,38 @@ async function runInside(
   group: ControlGroup | undefined,
 ): Promise<number> {
   const hasNetwork = plan.network.kind !== "none";
-  const unshare = needProgram("unshare");
-  const setpriv = needProgram("setpriv");
+  const programs = {
+    ...{ unshare: needProgram("unshare"), setpriv: needProgram("setpriv"), prlimit: needProgram("prlimit") },
+  };
+  const { processes } = plan.limits;
+  const gate = {
+    hasNetwork,
+    processes: processes === undefined ? undefined : processes + OWN_PROCESSES + OWN_THREADS,
+  };
   const filter = memoryFile("filter", systemCallFilter());
   // Read from its beginning: a descriptor of its own.
   const filterFd = open(`/proc/self/fd/${filter}`, O_RDONLY);
   const { command, hostname = HOSTNAME } = plan;
   const bwrap = { program: needProgram("bwrap"), filterFd: 4, hasNetwork, hostname, command };
-  const child = Bun.spawn(gateArguments({ unshare, setpriv }, hasNetwork, bwrapArguments(bwrap)), {
+  const child = Bun.spawn(gateArguments(programs, gate, bwrapArguments(bwrap)), {
     cwd: "/",
     env: { ...plan.environment },
     stdio: [plan.isInteractive ? "inherit" : "ignore", "inherit", "inherit", "pipe", filterFd],
   });
   close(filter);
   close(filterFd);
-  const gate = child.stdio[3];
-  if (typeof gate !== "number") throw new SandboxError("failed", "the sandbox has no gate");
+  const latch = child.stdio[3];
+  if (typeof latch !== "number") throw new SandboxError("failed", "the sandbox has no gate");
   await mapUsers(child.pid, plan.base);
-  if (group !== undefined) {
-    const refused = addProcess(group, child.pid);
-    for (const name of wantedOf(plan).filter((wanted) => refused.includes(wanted)))
-      say(`no ${name} limit: its control group doesn't take the job`);
-  }
-  if (hasNetwork) await startNetwork(child.pid, plan.network);
+  if (group !== undefined) sayUnlimited(plan, addProcess(group, child.pid));
+  if (plan.network.kind !== "none") await startNetwork(child.pid, plan.network);
   if (existsSync(paths.stop)) return 137;
-  writeFileSync(gate, "go\n");
-  closeSync(gate);
-  const watch = watchDisk(paths, plan);
+  writeFileSync(latch, "go\n");
+  closeSync(latch);
+  const stopWatching = watchDisk(paths, plan);
   const status = await child.exited;
-  watch.stop();
-  report(paths, plan, group, watch.isFull());
+  stopWatching();
+  report(paths, plan, group);
   // What the job's users keep to themselves is read by another user.
   if (!plan.isRoot) await call(["/bin/chmod", "-R", "u+rwX,go+rX", paths.job]);
   return child.signalCode === null ? status : 137;
@@ -155,32 +168,38 @@ function isElsewhere(pid: number, own: string): boolean {
   }
 }
 
-/** Where a job has no disk of its own it is told off, late: by what `du` finds. */
-function watchDisk({ upper }: SandboxPaths, { disk, limits: { diskMb } }: SandboxPlan) {
-  let isFull = false;
-  const state = { stopped: false };
-  const look = async () => {
-    const { stdout } = await call(["/usr/bin/du", "-sx", "--block-size=1M", upper]);
-    if (state.stopped || Number.parseInt(stdout, 10) <= diskMb!) return schedule();
-    isFull = true;
-    say(`the job has written more than its ${diskMb} MiB: it is ended`);
+/**
+ * No job fills the machine's disk: it is ended before. Where it has no disk of its own it is also told off, late, by
+ * what `du` finds.
+ */
+function watchDisk({ home, upper }: SandboxPaths, { disk, limits: { diskMb } }: SandboxPlan) {
+  let isStopped = false;
+  const end = (why: string) => {
+    if (isStopped) return;
+    say(`${why}: the job is ended`);
     // Everything here ends with this process.
     process.exit(137);
   };
+  const room = setInterval(() => {
+    if (roomOn(home) < 0) end("the disk of this machine is nearly full");
+  }, ROOM_WATCH_MS);
+  const look = async () => {
+    const { stdout } = await call(["/usr/bin/du", "-sx", "--block-size=1M", upper]);
+    if (Number.parseInt(stdout, 10) > diskMb!) end(`the job has written more than its ${diskMb} MiB`);
+    schedule();
+  };
   const schedule = () => {
-    if (!state.stopped) setTimeout(() => void look(), DISK_WATCH_MS).unref();
+    if (!isStopped) setTimeout(() => void look(), DISK_WATCH_MS).unref();
   };
   if (disk === "plain" && diskMb !== undefined) schedule();
-  return { stop: () => (state.stopped = true), isFull: () => isFull };
+  return () => {
+    isStopped = true;
+    clearInterval(room);
+  };
 }
 
 /** Says which limits struck. */
-function report(
-  { disk }: SandboxPaths,
-  plan: SandboxPlan,
-  group: ControlGroup | undefined,
-  isFull: boolean,
-): void {
+function report({ disk }: SandboxPaths, plan: SandboxPlan, group: ControlGroup | undefined): void {
   const { limits } = plan;
   if (group !== undefined) {
     const { killedForMemory, refusedProcesses } = groupEvents(group);
@@ -188,7 +207,7 @@ function report(
       say(`${killedForMemory} processes were ended at the memory limit of ${limits.memoryMb} MiB`);
     if (refusedProcesses > 0) say(`the limit of ${limits.processes} processes was reached`);
   }
-  if (plan.disk !== "plain" && !isFull) {
+  if (plan.disk !== "plain") {
     const { bavail, bsize, ffree } = statfsSync(disk);
     if (bavail * bsize < 1024 * 1024 || ffree === 0)
       say(`the disk limit of ${limits.diskMb} MiB was reached`);

@@ -9,8 +9,12 @@
  *   DATA_DIR/sandboxes/ID/disk.img      what a job may write, where there is a limit
  *   DATA_DIR/sandboxes/ID/disk/         the image's mount point, or a plain directory; upper/ and work/ in it
  *   DATA_DIR/sandboxes/ID/root, tools   links to the trees below what is written
+ *   DATA_DIR/sandboxes/tools-XXXX/      such a tree: this executable (tools.ts)
+ *   DATA_DIR/sandboxes/old-XXXX/        one that is being made or removed
+ *   DATA_DIR/sandboxes.lock             whose holders are about to use such trees, or to put some aside
  */
 import { join } from "node:path";
+import type { JobLimits } from "./api.ts";
 
 /** The job's directory inside. */
 export const JOB_DIRECTORY = "/build";
@@ -44,6 +48,9 @@ export interface SandboxPaths {
   readonly job: string;
 }
 
+/** Shared by whoever is about to use a tree, exclusively that of whoever decides which ones nobody uses. */
+export const treesLock = (dataDirectory: string) => join(dataDirectory, "sandboxes.lock");
+
 export const sandboxesDirectory = (dataDirectory: string) => join(dataDirectory, "sandboxes");
 
 export function sandboxPaths(dataDirectory: string, id: string): SandboxPaths {
@@ -64,6 +71,9 @@ export function sandboxPaths(dataDirectory: string, id: string): SandboxPaths {
   };
 }
 
+/** JSON leaves out what is undefined. */
+type PlannedLimits = { readonly [Name in keyof JobLimits]?: JobLimits[Name] };
+
 /** What the launcher is told, as JSON. */
 export interface SandboxPlan {
   readonly id: string;
@@ -74,12 +84,9 @@ export interface SandboxPlan {
   readonly hasTools: boolean;
   /** `mounted`: by who prepared it; `image`: to be mounted; `plain`: a directory, watched if there is a limit. */
   readonly disk: "mounted" | "image" | "plain";
-  readonly limits: {
-    readonly memoryMb?: number | undefined;
-    readonly cpus?: number | undefined;
-    readonly processes?: number | undefined;
-    readonly diskMb?: number | undefined;
-  };
+  /** What is kept, and what of it the job itself asked for. */
+  readonly limits: PlannedLimits;
+  readonly wished: PlannedLimits;
   readonly network: NetworkPlan;
   readonly environment: Readonly<Record<string, string>>;
   readonly command: readonly string[];
@@ -91,7 +98,8 @@ export interface SandboxPlan {
 /** What is let through, resolved. */
 export type NetworkPlan =
   | { readonly kind: "none" }
-  | { readonly kind: "all" }
+  /** Everything but the host itself, whose addresses these are. */
+  | { readonly kind: "all"; readonly refused: readonly string[] }
   | {
       readonly kind: "hosts";
       /** By address and port. */

@@ -1,27 +1,28 @@
-/** Waiting for a lock file that other processes hold for long. */
+/** Lock files that other processes hold, some for minutes. */
 import { ERRNO } from "../../linux/errno.ts";
-import { openLocked } from "../../linux/file-lock.ts";
-import { O_CLOEXEC, O_CREAT, O_RDWR, OsError, close, open } from "../../linux/libc.ts";
+import { type LockKind, openLocked } from "../../linux/file-lock.ts";
+import { O_CLOEXEC, O_CREAT, O_RDWR, OsError, close } from "../../linux/libc.ts";
 
-const PAUSE_MS = 200;
+const PAUSE_MS = 50;
 
-/** Locks a file, made if need be, until disposed of. `onWait` is called once if others have it. Throws OsError. */
-export async function waitForLock(path: string, onWait: () => void = () => {}): Promise<Disposable> {
+/** Locks a file, made if need be, until disposed of; undefined where others have it. Throws OsError. */
+export function tryLock(path: string, kind: LockKind = "exclusive"): Disposable | undefined {
+  const fd = openLocked(path, O_RDWR | O_CREAT | O_CLOEXEC, kind, 0o600);
+  if (fd >= 0) return { [Symbol.dispose]: () => close(fd) };
+  if (fd === -ERRNO.EAGAIN) return undefined;
+  throw new OsError(path, -fd);
+}
+
+/** As soon as others let go of it. `onWait` is called once if they have it. Throws OsError. */
+export async function waitForLock(
+  path: string,
+  kind: LockKind,
+  onWait: () => void = () => {},
+): Promise<Disposable> {
   for (let isFirst = true; ; isFirst = false) {
-    const fd = tryLockFile(path);
-    if (fd !== undefined) return { [Symbol.dispose]: () => close(fd) };
+    const lock = tryLock(path, kind);
+    if (lock !== undefined) return lock;
     if (isFirst) onWait();
     await Bun.sleep(PAUSE_MS);
   }
-}
-
-/** The locked descriptor; undefined where somebody else has it. Throws OsError. */
-function tryLockFile(path: string): number | undefined {
-  const made = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600);
-  if (made < 0) throw new OsError(path, -made);
-  close(made);
-  const fd = openLocked(path, O_RDWR | O_CLOEXEC, "exclusive");
-  if (fd === -ERRNO.EAGAIN) return undefined;
-  if (fd < 0) throw new OsError(path, -fd);
-  return fd;
 }

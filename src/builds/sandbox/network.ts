@@ -1,12 +1,15 @@
 /**
  * The network of a job. Nothing but a loopback, unless it was given more: then pasta, which carries connections by
- * ordinary sockets of its own, so the host's interfaces, routes and firewall stay as they are. The host's own loopback
- * is not reached, but for ports that were named. For some hosts only, rules inside the job's network drop everything
- * else; the job has no right to change them, and finds the hosts in its /etc/hosts: no name server answers it.
+ * ordinary sockets of its own, so the host's interfaces, routes and firewall stay as they are. To the host these would
+ * be its own connections, so rules inside the job's network, which the job has no right to change, keep it away from
+ * all of the host's addresses, and from those that only a host has to do with; the host's loopback is not reached at
+ * all, but for ports that were named. For some hosts only, the rules refuse everything else, and the job finds the
+ * hosts in its /etc/hosts: no name server answers it.
  */
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import { existsSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { readSmallFile } from "../../linux/libc.ts";
 import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, mount } from "../../linux/mounts.ts";
 import type { JobNetwork } from "./api.ts";
 import { HOSTNAME, type NetworkPlan } from "./layout.ts";
@@ -56,11 +59,13 @@ export async function resolveNetwork(
   network: JobNetwork,
   hostname: string = HOSTNAME,
   resolve: (name: string) => Promise<readonly string[]> = resolveName,
+  own: () => readonly string[] = hostAddresses,
 ): Promise<ResolvedNetwork> {
-  const own = `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${hostname}\n`;
-  if (network.kind === "none") return { plan: { kind: "none" }, hostsFile: own, resolvConf: "" };
+  const known = `127.0.0.1 localhost\n::1 localhost\n127.0.1.1 ${hostname}\n`;
+  if (network.kind === "none") return { plan: { kind: "none" }, hostsFile: known, resolvConf: "" };
   if (network.kind === "all") {
-    return { plan: { kind: "all" }, hostsFile: own, resolvConf: `nameserver ${RESOLVER}\n` };
+    const plan = { kind: "all", refused: own() } as const;
+    return { plan, hostsFile: known, resolvConf: `nameserver ${RESOLVER}\n` };
   }
   const allowed = new Map<string, Set<number>>();
   const loopbackPorts = new Set<number>();
@@ -90,7 +95,7 @@ export async function resolveNetwork(
       })),
       loopbackPorts: [...loopbackPorts],
     },
-    hostsFile: own + [...new Set(lines)].join(""),
+    hostsFile: known + [...new Set(lines)].join(""),
     resolvConf: "",
   };
 }
@@ -104,20 +109,52 @@ async function resolveName(name: string): Promise<string[]> {
   }
 }
 
-/** Rules for the job's network namespace: what it may send, all else is refused at once. Pure. */
-export function hostRules(plan: Extract<NetworkPlan, { kind: "hosts" }>): string {
-  const accept = plan.allowed.map(({ address, ports }) => {
-    const family = isIP(address) === 6 ? "ip6" : "ip";
-    return `    ${family} daddr ${address} tcp dport { ${ports.join(", ")} } accept\n`;
-  });
+/**
+ * The host's addresses, from the kernel's tables: local ones of IPv4 stand above a line `/32 host LOCAL`, those of IPv6
+ * have a line each, in hexadecimal. Loopback's are left out, since a namespace has one of its own.
+ */
+export function hostAddresses(
+  trie = readSmallFile("/proc/self/net/fib_trie") ?? "",
+  inet6 = readSmallFile("/proc/self/net/if_inet6") ?? "",
+): string[] {
+  const ipv4 = [...trie.matchAll(/\|-- (\S+)\n(?: +\/\d+ (?!host LOCAL).*\n)* +\/32 host LOCAL/g)].map(
+    ([, address = ""]) => address,
+  );
+  const ipv6 = [...inet6.matchAll(/^([0-9a-f]{32}) /gm)].map(([, digits = ""]) =>
+    digits.match(/.{4}/g)!.join(":"),
+  );
+  return [...new Set([...ipv4, ...ipv6])].filter(
+    (address) => !address.startsWith("127.") && !/^(0000:){7}0001$/.test(address),
+  );
+}
+
+/** Also where the hosts of clouds and routers answer: addresses that mean "whoever is next to me". */
+const LINK_LOCAL = ["169.254.0.0/16", "fe80::/10"];
+
+/** Rules for the job's network namespace: what it may not send is refused at once. Pure. */
+export function jobRules(plan: Exclude<NetworkPlan, { kind: "none" }>): string {
+  const to = (address: string) => `${address.includes(":") ? "ip6" : "ip"} daddr ${address}`;
+  const lines =
+    plan.kind === "all"
+      ? [...[...LINK_LOCAL, ...plan.refused].map((address) => `${to(address)} goto refuse`), "accept"]
+      : [
+          ...plan.allowed.map(
+            ({ address, ports }) => `${to(address)} tcp dport { ${ports.join(", ")} } accept`,
+          ),
+          "goto refuse",
+        ];
+  // Of a refusal by ICMP a connection that is about to be made hears only when it has tried again, a second later.
   return `table inet job {
+  chain refuse {
+    meta l4proto tcp reject with tcp reset
+    reject
+  }
   chain output {
     type filter hook output priority filter; policy drop;
     oifname "lo" accept
     ct state established,related accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept
-${accept.join("")}    reject
-  }
+${lines.map((line) => `    ${line}\n`).join("")}  }
 }
 `;
 }
@@ -138,7 +175,7 @@ export function pastaArguments(plan: NetworkPlan, namespace: string): string[] {
  * Gives the network namespace of process `pid` its network. The caller has mounts of its own: a place in them becomes
  * the namespace's name. Throws SandboxError.
  */
-export async function startNetwork(pid: number, plan: NetworkPlan): Promise<void> {
+export async function startNetwork(pid: number, plan: Exclude<NetworkPlan, { kind: "none" }>): Promise<void> {
   const nsenter = needProgram("nsenter");
   await waitFor("the network namespace", () => namespaceOf(pid) !== readlinkSync("/proc/self/ns/net"));
   // pasta may not look into the process, nor into the sandbox's directory.
@@ -147,9 +184,7 @@ export async function startNetwork(pid: number, plan: NetworkPlan): Promise<void
   writeFileSync(at, "");
   mount(`/proc/${pid}/ns/net`, at, "", MS_BIND, "");
   await openTunDevice();
-  if (plan.kind === "hosts") {
-    await nft([nsenter, `--net=${at}`, "--", needProgram("nft"), "-f", "-"], hostRules(plan));
-  }
+  await nft([nsenter, `--net=${at}`, "--", needProgram("nft"), "-f", "-"], jobRules(plan));
   const pasta = Bun.spawn(
     [nsenter, "--user", "--target", String(pid), "--", needProgram("pasta"), ...pastaArguments(plan, at)],
     { cwd: "/", stdin: "ignore", stdout: "ignore", stderr: "pipe", env: {} },

@@ -18,10 +18,11 @@ export interface PlatformDefinition {
 }
 
 /**
- * What orb and opam need, what builds of C and OCaml take for granted, and what another locale is made of, to find out
- * whether a result depends on it.
+ * What orb and opam need (apt, which Ubuntu could do without), what builds of C and OCaml take for granted, and what
+ * another locale is made of, to find out whether a result depends on it.
  */
-const BUILD_PACKAGES = [
+export const BUILD_PACKAGES = [
+  "apt",
   ...["git", "make", "gcc", "g++", "libc6-dev", "ca-certificates", "unzip", "patch", "opam"],
   ...["rsync", "curl", "bzip2", "xz-utils", "zstd", "m4", "pkg-config", "locales"],
 ] as const;
@@ -78,6 +79,8 @@ function readIfThere(path: string): string | undefined {
 /** What mmdebstrap takes for a suite, component or package; never an option of its. */
 const WORD = /^[A-Za-z0-9][A-Za-z0-9.+:~/_-]*$/;
 
+const MEMBERS: ReadonlySet<string> = new Set(["suite", "components", "packages", "mirror", "image"]);
+
 /**
  * A definition.json. Members that it leaves out are those of the built-in definition, if there is one.
  * Throws SandboxError unknown-platform.
@@ -97,6 +100,9 @@ export function parseDefinition(
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw bad("it is no object");
   const given = parsed as Record<string, unknown>;
+  const unknown = Object.keys(given).find((key) => !MEMBERS.has(key));
+  if (unknown !== undefined)
+    throw bad(`it has a member ${JSON.stringify(unknown)}; known are ${[...MEMBERS].join(", ")}`);
   const word = (key: string, otherwise: string | undefined): string => {
     const value = given[key] ?? otherwise;
     if (typeof value !== "string" || !WORD.test(value)) throw bad(`${key} is to be a name`);

@@ -11,6 +11,7 @@ const PACKAGE = {
   unshare: "util-linux",
   setpriv: "util-linux",
   nsenter: "util-linux",
+  prlimit: "util-linux",
   mount: "mount",
   umount: "mount",
   "mkfs.ext4": "e2fsprogs",
@@ -22,6 +23,17 @@ const PACKAGE = {
 } as const;
 
 export type SandboxProgram = keyof typeof PACKAGE;
+
+/** All that sandboxes of bwrap with root file systems, limits and networks are made with. */
+export const SANDBOX_PROGRAMS = [
+  ...(["bwrap", "unshare", "setpriv", "nsenter", "prlimit", "mount", "mkfs.ext4"] as const),
+  ...(["mmdebstrap", "pasta", "nft"] as const),
+] satisfies readonly SandboxProgram[];
+
+/** The Debian packages that bring these. */
+export const packagesOf = (programs: readonly SandboxProgram[]) => [
+  ...new Set(programs.map((program) => PACKAGE[program])),
+];
 
 export const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

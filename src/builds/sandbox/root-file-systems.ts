@@ -4,6 +4,7 @@
  *   DATA_DIR/platforms/NAME/current.json     which of the trees is used, and what it consists of
  *   DATA_DIR/platforms/NAME/root-XXXXXXXX/   a tree, whole
  *   DATA_DIR/platforms/NAME/new-XXXXXXXX/    one that is being made, or was when its maker died
+ *   DATA_DIR/platforms/NAME/old-XXXXXXXX/    one that is being removed
  *
  * A tree is made beside the others and takes their place by the renaming of current.json. Jobs that run keep theirs:
  * what no sandbox uses any more is removed by the next sweep.
@@ -13,8 +14,9 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Sha256 } from "../../lib/sha256.ts";
 import { sha256Of } from "../../lib/sha256-of.ts";
-import { waitForLock } from "./lock.ts";
+import { tryLock, waitForLock } from "./lock.ts";
 import { type Identities, identities } from "./identities.ts";
+import { treesLock } from "./layout.ts";
 import { definitionOf, platformDirectory, type PlatformDefinition } from "./platforms.ts";
 import { call, needProgram } from "./programs.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -81,7 +83,7 @@ export async function makeRoot(
   const directory = platformDirectory(dataDirectory, platform);
   mkdirSync(directory, { recursive: true });
   const wait = () => onLine?.(`another process is making ${platform}: waiting for it`);
-  using _lock = await waitForLock(join(directory, "lock"), wait);
+  using _lock = await waitForLock(join(directory, "lock"), "exclusive", wait);
   if (unlessMade) {
     const made = currentRoot(dataDirectory, platform);
     if (made !== undefined) return made;
@@ -94,12 +96,14 @@ export async function makeRoot(
     if (who.isRoot) shiftOwners(unfinished, who.base);
     const packages = await packageList(unfinished, who);
     const root = `root-${id}`;
-    renameSync(unfinished, join(directory, root));
     const record = {
       ...{ root, suite: definition.suite, createdAt: now },
       ...{ packagesSha256: sha256Of(packages), packages },
     };
     writeFileSync(join(directory, "current.new"), JSON.stringify(record));
+    // Between the two names it would be a tree that nobody uses.
+    using _trees = await waitForLock(treesLock(dataDirectory), "shared");
+    renameSync(unfinished, join(directory, root));
     renameSync(join(directory, "current.new"), join(directory, "current.json"));
     return currentRoot(dataDirectory, platform)!;
   } catch (error) {
@@ -114,12 +118,13 @@ async function bootstrap(
   { isRoot }: Identities,
   onLine: MakeOptions["onLine"],
 ): Promise<void> {
-  const program = needProgram("mmdebstrap");
   const { status, stderr } = await call(
-    [program, ...bootstrapArguments(definition, target, isRoot, hostSources())],
-    {
-      onLine,
-    },
+    [
+      ...withUs(isRoot),
+      needProgram("mmdebstrap"),
+      ...bootstrapArguments(definition, target, isRoot, hostSources()),
+    ],
+    { onLine },
   );
   if (status === 0) return;
   const errors = stderr.split("\n").filter((line) => /^(E|W|Err|error):/i.test(line));
@@ -133,13 +138,26 @@ async function bootstrap(
   });
 }
 
+/** What it starts ends with this process; else it would go on for minutes beside the one that is started next. */
+function withUs(isRoot: boolean): string[] {
+  const dying = [needProgram("setpriv"), "--pdeathsig", "KILL", "--"];
+  // A user's mmdebstrap makes a process namespace by itself.
+  if (!isRoot) return dying;
+  return [...dying, needProgram("unshare"), "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
+}
+
 /** What to do about what mmdebstrap complains of. */
 function bootstrapHint(stderr: string): { hint?: string } {
   if (/Temporary failure resolving|Could not connect|Network is unreachable|Could not resolve/.test(stderr)) {
     return { hint: "connect this machine to the network, or name a mirror in definition.json" };
   }
   if (/NO_PUBKEY|no signed-by|keyring|is not signed/i.test(stderr)) {
-    return { hint: "sudo apt-get install debian-archive-keyring ubuntu-keyring" };
+    const isUbuntu = /ubuntu/i.test(stderr);
+    return {
+      hint: isUbuntu
+        ? "sudo apt-get install ubuntu-keyring, which Debian has since 13; on 12 take that package from Debian 13"
+        : "sudo apt-get install debian-archive-keyring",
+    };
   }
   return {};
 }
@@ -215,19 +233,26 @@ async function removeUnfinished(directory: string, who: Identities): Promise<voi
   }
 }
 
-/** Removes the trees of all platforms but those in use: the current ones and `used`, which are absolute paths. */
-export async function removeOldRoots(dataDirectory: string, used: ReadonlySet<string>): Promise<void> {
+/**
+ * Takes the names from the trees of all platforms but those in use: the current ones and `used`, which are absolute
+ * paths. Answers what is to be removed, with what nobody makes any more.
+ */
+export function putAsideRoots(dataDirectory: string, used: ReadonlySet<string>): string[] {
   const all = join(dataDirectory, "platforms");
-  if (!existsSync(all)) return;
-  for (const platform of readdirSync(all)) {
+  if (!existsSync(all)) return [];
+  return readdirSync(all).flatMap((platform) => {
     const directory = join(all, platform);
     const current = currentRoot(dataDirectory, platform)?.path;
-    for (const name of readdirSync(directory)) {
+    using making = tryLock(join(directory, "lock"));
+    return readdirSync(directory).flatMap((name) => {
       const path = join(directory, name);
-      if (name.startsWith("root-") && path !== current && !used.has(path))
-        await removeTree(path, identities());
-    }
-  }
+      if (name.startsWith("old-") || (name.startsWith("new-") && making !== undefined)) return [path];
+      if (!name.startsWith("root-") || path === current || used.has(path)) return [];
+      const aside = join(directory, name.replace(/^root-/, "old-"));
+      renameSync(path, aside);
+      return [aside];
+    });
+  });
 }
 
 /** Removes a platform's trees. Throws SandboxError unknown-platform when there are none. */
@@ -236,12 +261,14 @@ export async function removePlatform(dataDirectory: string, platform: string): P
   if (currentRoot(dataDirectory, platform) === undefined) {
     throw new SandboxError("unknown-platform", `there is no root file system of ${platform}`);
   }
-  using _lock = await waitForLock(join(directory, "lock"));
+  using _lock = await waitForLock(join(directory, "lock"), "exclusive");
   rmSync(join(directory, "current.json"), { force: true });
 }
 
-/** A tree that may belong to users that this one is not. Links in it are not followed. */
-export async function removeTree(path: string, { isRoot, under }: Identities): Promise<void> {
-  if (isRoot) rmSync(path, { recursive: true, force: true });
-  else await call([...under, "rm", "-rf", "--", path]);
+/**
+ * A tree that may belong to users that this one is not. Links in it are not followed. By a program: a job can nest
+ * directories so deeply that the runtime's own removal takes hours, during which nothing else happens.
+ */
+export async function removeTree(path: string, { under }: Pick<Identities, "under">): Promise<void> {
+  if (existsSync(path)) await call([...under, "rm", "-rf", "--", path]);
 }

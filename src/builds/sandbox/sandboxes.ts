@@ -3,14 +3,17 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync }
 import { rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { executablePath, selfCommand } from "../../lib/self.ts";
+import { formatSize } from "../../lib/units.ts";
 import { detachMount } from "../../linux/mounts.ts";
 import { identify } from "../../linux/processes.ts";
 import type { KeptShell, Sandbox, SandboxWish, Sandboxes } from "./api.ts";
 import { outerArguments, scriptCommand } from "./arguments.ts";
+import { roomOn, withBounds } from "./bounds.ts";
 import { type Identities, identities } from "./identities.ts";
 import { JOB_DIRECTORY, JOB_ENVIRONMENT, SCRIPT, type SandboxPaths, type SandboxPlan } from "./layout.ts";
-import { sandboxPaths, sandboxesDirectory } from "./layout.ts";
-import { type ResolvedNetwork, resolveNetwork } from "./network.ts";
+import { sandboxPaths, sandboxesDirectory, treesLock } from "./layout.ts";
+import { waitForLock } from "./lock.ts";
+import { type ResolvedNetwork, hostAddresses, resolveNetwork } from "./network.ts";
 import { SYSTEM_PATH, needProgram, run } from "./programs.ts";
 import { type RootFileSystem, needRoot } from "./root-file-systems.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -34,7 +37,7 @@ export interface SandboxOptions {
 /** Sandboxes of one worker. Throws SandboxError no-sandbox when none can be made here. */
 export function openSandboxes(options: SandboxOptions): Sandboxes {
   const { dataDirectory, kind = "bwrap" } = options;
-  if (kind !== "bwrap") return openContainers(dataDirectory, kind, executableOf(options));
+  if (kind !== "bwrap") return openContainers(dataDirectory, kind, executableOf(options), options.onLine);
   const who = checkHost();
   mkdirSync(sandboxesDirectory(dataDirectory), { recursive: true, mode: 0o755 });
   return {
@@ -50,7 +53,8 @@ const executableOf = ({ executable }: Pick<SandboxOptions, "executable">) =>
 /** Finds out at once what is missing. */
 function checkHost(): Identities {
   try {
-    for (const program of ["bwrap", "unshare", "setpriv", "nsenter"] as const) needProgram(program);
+    for (const program of ["bwrap", "unshare", "setpriv", "nsenter", "prlimit"] as const)
+      needProgram(program);
     return identities();
   } catch (error) {
     if (!(error instanceof SandboxError) || error.code !== "no-sandbox") throw error;
@@ -68,25 +72,23 @@ async function prepare(
   wish: SandboxWish,
   options: SandboxOptions,
 ): Promise<Sandbox> {
-  const { onLine } = options;
-  const [root, network] = await Promise.all([
-    needRoot(dataDirectory, wish.platform, { onLine, now: Date.now() }),
-    resolveNetwork(wish.network, wish.hostname),
-  ]);
-  if (wish.network.kind !== "none") needProgram("pasta");
-  if (wish.network.kind === "hosts") needProgram("nft");
+  checkRoom(dataDirectory);
+  const network = await resolveNetwork(wish.network, wish.hostname);
+  if (wish.network.kind !== "none") for (const program of ["pasta", "nft"] as const) needProgram(program);
   const paths = sandboxPaths(dataDirectory, crypto.randomUUID().slice(0, 13));
-  const tools = await toolsTree(dataDirectory, executableOf(options), who);
-  mkdirSync(paths.home, { mode: 0o700 });
   try {
-    writeFileSync(paths.owner, JSON.stringify(identify("self")));
-    symlinkSync(root.path, join(paths.home, "root"));
-    if (tools !== undefined) symlinkSync(tools, join(paths.home, "tools"));
+    const { root, tools } = await claimTrees(dataDirectory, who, wish.platform, paths, options);
     const disk = await makeDisk(paths, who, wish.limits.diskMb);
     await fillDisk(paths, who, wish, network);
     const plan: SandboxPlan = {
       ...{ id: paths.id, base: who.base, isRoot: who.isRoot, hasTools: tools !== undefined, disk },
-      ...{ limits: wish.limits, network: network.plan, environment: JOB_ENVIRONMENT, isInteractive: false },
+      ...{
+        limits: withBounds(wish.limits),
+        wished: wish.limits,
+        network: network.plan,
+        environment: JOB_ENVIRONMENT,
+        isInteractive: false,
+      },
       command: scriptCommand(wish.script, `${JOB_DIRECTORY}/${SCRIPT}`),
       hostname: wish.hostname,
     };
@@ -98,6 +100,38 @@ async function prepare(
       ? new SandboxError("disk-full", "the disk is full: no sandbox was made", { cause: error })
       : error;
   }
+}
+
+/** Makes the sandbox's directory with links to what lies below it, made if need be: from then on it stays. */
+async function claimTrees(
+  dataDirectory: string,
+  who: Identities,
+  platform: string,
+  { home, owner }: SandboxPaths,
+  options: SandboxOptions,
+): Promise<{ readonly root: RootFileSystem; readonly tools: string | undefined }> {
+  for (;;) {
+    const root = await needRoot(dataDirectory, platform, { onLine: options.onLine, now: Date.now() });
+    using _lock = await waitForLock(treesLock(dataDirectory), "shared");
+    // Made anew in the meantime, and the old one removed.
+    if (!existsSync(root.path)) continue;
+    const tools = await toolsTree(dataDirectory, executableOf(options), who);
+    mkdirSync(home, { mode: 0o700 });
+    writeFileSync(owner, JSON.stringify(identify("self")));
+    symlinkSync(root.path, join(home, "root"));
+    if (tools !== undefined) symlinkSync(tools, join(home, "tools"));
+    return { root, tools };
+  }
+}
+
+/** Throws SandboxError disk-full. */
+function checkRoom(dataDirectory: string): void {
+  const missing = -roomOn(dataDirectory);
+  if (missing <= 0) return;
+  throw new SandboxError("disk-full", `the disk of ${dataDirectory} is nearly full: no job begins`, {
+    why: `jobs leave some of it free, of which ${formatSize(missing)} are missing`,
+    hint: "robur sandbox ls, and robur sandbox rm for what isn't built for any more",
+  });
 }
 
 const isFull = (error: unknown) => ["ENOSPC", "EDQUOT"].includes((error as { code?: string }).code ?? "");
@@ -153,19 +187,17 @@ async function fillDisk(
 }
 
 /**
- * What runs the launcher. The kernel's link to this process's executable survives an upgrade, but from within a user's
- * own namespace it leads nowhere.
+ * What runs the launcher. The kernel's link to this process's executable survives an upgrade, and is opened before the
+ * user namespace is entered, from where nobody may follow it.
  */
-function launcherCommand(paths: SandboxPaths, { isRoot }: Identities): string[] {
-  const self = selfCommand();
-  const link = isRoot ? `/proc/${process.pid}/exe` : executablePath();
-  const own = self[0] === "/proc/self/exe" ? [link] : self;
-  return [...own, "__sandbox", paths.home];
-}
-
-function outerCommand(paths: SandboxPaths, who: Identities): [string, ...string[]] {
+function outerCommand(paths: SandboxPaths, { under }: Identities): [string, ...string[]] {
   const programs = { setpriv: needProgram("setpriv"), unshare: needProgram("unshare") };
-  return outerArguments(programs, who.under, launcherCommand(paths, who));
+  const launcher = (own: readonly string[]) =>
+    outerArguments(programs, under, [...own, "__sandbox", paths.home]);
+  const self = selfCommand();
+  if (self[0] !== "/proc/self/exe") return launcher(self);
+  const opening = ["/bin/sh", "-c", 'exec 9<"$0"; exec "$@"', `/proc/${process.pid}/exe`] as const;
+  return [...opening, ...launcher(["/proc/self/fd/9"])];
 }
 
 /** The launcher's own; the job sees none of it. */
@@ -227,13 +259,17 @@ async function shell(
   }
   try {
     const plan = JSON.parse(readFileSync(paths.plan, "utf8")) as SandboxPlan;
+    using _lock = await waitForLock(treesLock(dataDirectory), "shared");
     const tools = await toolsTree(dataDirectory, executableOf(options), who);
     rmSync(join(paths.home, "tools"), { force: true });
     if (tools !== undefined) symlinkSync(tools, join(paths.home, "tools"));
     rmSync(paths.stop, { force: true });
     const kind = terminal ?? process.env["TERM"];
+    const { network } = plan;
     const forShell: SandboxPlan = {
-      ...plan,
+      // What an earlier version has left out.
+      ...{ ...plan, wished: plan.wished ?? plan.limits },
+      network: network.kind === "all" ? { kind: "all", refused: hostAddresses() } : network,
       hasTools: tools !== undefined,
       disk: existsSync(paths.image) ? "image" : "plain",
       environment: { ...plan.environment, ...(kind === undefined ? {} : { TERM: kind }) },

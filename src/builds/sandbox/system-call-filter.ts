@@ -10,6 +10,14 @@ import { ERRNO } from "../../linux/errno.ts";
 const CLONE_NEWUSER = 0x1000_0000n;
 const TIOCSTI = 0x5412n;
 const TIOCLINUX = 0x541cn;
+/** Loads the kernel's module of a line discipline. */
+const TIOCSETD = 0x5423n;
+
+/** Kinds of sockets that a namespace keeps in, and that builds use; not those to virtual machines and their hosts. */
+const AF_UNIX = 1n;
+const AF_INET = 2n;
+const AF_INET6 = 10n;
+const AF_NETLINK = 16n;
 
 const denied = failWith(ERRNO.EPERM);
 
@@ -46,9 +54,19 @@ const RULES: readonly Rule[] = [
   { call: "clone", action: ALLOW },
   // Its flags lie in memory, where no filter sees them; the C library then takes clone.
   { call: "clone3", action: failWith(ERRNO.ENOSYS) },
-  { call: "ioctl", when: [{ argument: 1, equals: TIOCSTI }], action: denied },
-  { call: "ioctl", when: [{ argument: 1, equals: TIOCLINUX }], action: denied },
-  // The kernel reads 32 bits of the number: whatever else is in the other half must not hide these two. C libraries
+  ...[AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].map((family): Rule => ({
+    call: "socket",
+    when: [{ argument: 0, equals: family }],
+  })),
+  { call: "socket", action: failWith(ERRNO.EAFNOSUPPORT) },
+  { call: "socketpair", when: [{ argument: 0, equals: AF_UNIX }] },
+  { call: "socketpair", action: failWith(ERRNO.EAFNOSUPPORT) },
+  ...[TIOCSTI, TIOCLINUX, TIOCSETD].map((request): Rule => ({
+    call: "ioctl",
+    when: [{ argument: 1, equals: request }],
+    action: denied,
+  })),
+  // The kernel reads 32 bits of the number: whatever else is in the other half must not hide these. C libraries
   // that take it for a signed number fill that half with the sign.
   { call: "ioctl", when: [{ argument: 1, atMost: 0xffff_ffffn }], action: ALLOW },
   { call: "ioctl", when: [{ argument: 1, hasBits: 0xffff_ffff_8000_0000n }], action: ALLOW },

@@ -1,7 +1,7 @@
 /**
  * The tree that lies over a platform's root: this very executable as /usr/bin/orb. It is made once for each version of
- * the executable, and shared by all sandboxes. Its directories are the job's, who sees their owner as that of what they
- * lie over: root must be able to install programs beside.
+ * the executable, and shared by all sandboxes. Its directories are what jobs see of /usr and /usr/bin, so they are the
+ * jobs' own, as the root's are: a package manager writes there.
  */
 import {
   chmodSync,
@@ -13,17 +13,15 @@ import {
   mkdirSync,
   readdirSync,
   renameSync,
+  statSync,
 } from "node:fs";
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { Identities } from "./identities.ts";
 import { sandboxesDirectory } from "./layout.ts";
 import { run } from "./programs.ts";
 import { removeTree } from "./root-file-systems.ts";
 
-const DIRECTORIES = ["usr", "usr/bin"] as const;
-
-/** The tree's path; undefined where robur is not one executable, but runs from its sources. */
+/** The tree's path; undefined where robur is not one executable, but runs from its sources. Throws SandboxError. */
 export async function toolsTree(
   dataDirectory: string,
   executable: string | undefined,
@@ -34,12 +32,17 @@ export async function toolsTree(
   const version = Bun.hash(`${dev} ${ino} ${size} ${mtimeMs} ${who.base}`).toString(16);
   const directory = join(sandboxesDirectory(dataDirectory), `tools-${version}`);
   if (existsSync(directory)) return directory;
-  const unfinished = `${directory}.${crypto.randomUUID().slice(0, 8)}`;
-  mkdirSync(join(unfinished, "usr/bin"), { recursive: true, mode: 0o755 });
-  const orb = join(unfinished, "usr/bin/orb");
-  linkOrCopy(executable, orb);
-  await giveToJobs(unfinished, who);
+  const unfinished = join(sandboxesDirectory(dataDirectory), `old-${crypto.randomUUID().slice(0, 8)}`);
+  const directories = ["", "usr", "usr/bin"].map((path) => join(unfinished, path));
   try {
+    for (const path of directories) {
+      mkdirSync(path);
+      chmodSync(path, 0o755);
+    }
+    linkOrCopy(executable, join(unfinished, "usr/bin/orb"));
+    const { isRoot, base, under } = who;
+    if (isRoot) for (const path of directories) chownSync(path, base, base);
+    else await run([...under, "/bin/chown", `${base}:${base}`, ...directories]);
     renameSync(unfinished, directory);
   } catch (error) {
     await removeTree(unfinished, who);
@@ -47,12 +50,6 @@ export async function toolsTree(
     if (!existsSync(directory)) throw error;
   }
   return directory;
-}
-
-async function giveToJobs(tree: string, { isRoot, base, under }: Identities): Promise<void> {
-  const paths = DIRECTORIES.map((name) => join(tree, name));
-  if (isRoot) for (const path of paths) chownSync(path, base, base);
-  else await run([...under, "/bin/chown", `${base}:${base}`, ...paths]);
 }
 
 function linkOrCopy(from: string, to: string): void {
@@ -70,15 +67,16 @@ function linkOrCopy(from: string, to: string): void {
   chmodSync(to, 0o755);
 }
 
-/** Trees of other versions that no sandbox uses. */
-export async function removeOldTools(
-  dataDirectory: string,
-  used: ReadonlySet<string>,
-  who: Identities,
-): Promise<void> {
+/** Takes the names from trees that no sandbox uses. Answers what is to be removed. */
+export function putAsideTools(dataDirectory: string, used: ReadonlySet<string>): string[] {
   const directory = sandboxesDirectory(dataDirectory);
-  for (const name of readdirSync(directory)) {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory).flatMap((name) => {
     const path = join(directory, name);
-    if (name.startsWith("tools-") && !used.has(path)) await removeTree(path, who);
-  }
+    if (name.startsWith("old-")) return [path];
+    if (!/^tools-[0-9a-f]+$/.test(name) || used.has(path)) return [];
+    const aside = join(directory, name.replace(/^tools-/, "old-"));
+    renameSync(path, aside);
+    return [aside];
+  });
 }

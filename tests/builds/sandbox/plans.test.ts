@@ -1,8 +1,20 @@
 import { describe, expect, test } from "bun:test";
-import { bwrapArguments, outerArguments, scriptCommand } from "../../../src/builds/sandbox/arguments.ts";
+import {
+  bwrapArguments,
+  gateArguments,
+  outerArguments,
+  scriptCommand,
+} from "../../../src/builds/sandbox/arguments.ts";
+import { reserveOf, withBounds } from "../../../src/builds/sandbox/bounds.ts";
 import { containerArguments } from "../../../src/builds/sandbox/containers.ts";
 import { subordinateRange } from "../../../src/builds/sandbox/identities.ts";
-import { hostRules, parseHost, pastaArguments, resolveNetwork } from "../../../src/builds/sandbox/network.ts";
+import {
+  hostAddresses,
+  jobRules,
+  parseHost,
+  pastaArguments,
+  resolveNetwork,
+} from "../../../src/builds/sandbox/network.ts";
 import { BUILT_IN_PLATFORMS, definitionOf, parseDefinition } from "../../../src/builds/sandbox/platforms.ts";
 import { bootstrapArguments, installedPackages } from "../../../src/builds/sandbox/root-file-systems.ts";
 import { limitWrites, ownGroup } from "../../../src/linux/control-groups.ts";
@@ -37,13 +49,62 @@ describe("hosts that a job may reach", () => {
     expect(hostsFile).toEndWith("127.0.1.1 build\n192.0.2.1 a.example\n2001:db8::1 a.example\n");
     expect(resolvConf).toBe("");
     if (plan.kind !== "hosts") throw new Error("unreachable");
-    expect(hostRules(plan)).toContain("ip daddr 192.0.2.1 tcp dport { 22, 80, 443, 9418 } accept\n");
-    expect(hostRules(plan)).toContain("ip6 daddr 2001:db8::1 tcp dport");
-    expect(hostRules(plan)).toContain("policy drop;");
+    expect(jobRules(plan)).toContain("ip daddr 192.0.2.1 tcp dport { 22, 80, 443, 9418 } accept\n");
+    expect(jobRules(plan)).toContain("ip6 daddr 2001:db8::1 tcp dport");
+    expect(jobRules(plan)).toContain("policy drop;");
+  });
+
+  test("are all but the host itself, where everything is allowed", async () => {
+    const own = () => ["198.51.100.7", "2001:db8::7"];
+    const { plan, resolvConf } = await resolveNetwork({ kind: "all" }, undefined, undefined, own);
+    expect(plan).toEqual({ kind: "all", refused: own() });
+    expect(resolvConf).toStartWith("nameserver ");
+    if (plan.kind === "none") throw new Error("unreachable");
+    const rules = jobRules(plan)
+      .split("\n")
+      .map((line) => line.trim());
+    for (const rule of [
+      ...["ip daddr 169.254.0.0/16 goto refuse", "ip6 daddr fe80::/10 goto refuse"],
+      ...["ip daddr 198.51.100.7 goto refuse", "ip6 daddr 2001:db8::7 goto refuse"],
+    ]) {
+      expect(rules.indexOf(rule), rule).toBeGreaterThan(0);
+      expect(rules.indexOf(rule)).toBeLessThan(rules.indexOf("accept"));
+    }
+  });
+
+  test("the host's addresses are those that the kernel takes for its own, whatever their interfaces", () => {
+    const trie = `Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 127.0.0.0/8 2 0 2
+        |-- 127.0.0.1
+           /32 host LOCAL
+     |-- 192.0.2.0
+        /24 link UNICAST
+     |-- 192.0.2.2
+        /32 host LOCAL
+     |-- 192.0.2.255
+        /32 link BROADCAST
+     |-- 10.9.9.1
+        /24 link UNICAST
+        /32 host LOCAL
+`;
+    const inet6 = [
+      "00000000000000000000000000000001 01 80 10 80       lo",
+      "fd000000000000000000000000000002 02 40 00 80     eth0\n",
+    ].join("\n");
+    expect(hostAddresses(`${trie}Local:\n${trie}`, inet6)).toEqual([
+      ...["192.0.2.2", "10.9.9.1", "fd00:0000:0000:0000:0000:0000:0000:0002"],
+    ]);
+    for (const address of hostAddresses()) expect(address).toMatch(/^[0-9a-f.:]+$/);
   });
 
   test("never are the host's own loopback, but for named ports", () => {
-    for (const plan of [{ kind: "all" }, { kind: "hosts", allowed: [], loopbackPorts: [] }] as const) {
+    for (const plan of [
+      { kind: "all", refused: [] },
+      { kind: "hosts", allowed: [], loopbackPorts: [] },
+    ] as const) {
       const line = pastaArguments(plan, "/n").join(" ");
       for (const part of [
         "--no-map-gw",
@@ -74,6 +135,29 @@ test("a job's root has few rights, and bwrap gets no words of the job's before i
   expect(outer.slice(0, 3)).toEqual(["setpriv", "--pdeathsig", "KILL"]);
 });
 
+test("a job's processes are bounded before it has a user namespace", () => {
+  const programs = { unshare: "unshare", setpriv: "setpriv", prlimit: "prlimit" };
+  const argv = gateArguments(programs, { hasNetwork: true, processes: 60 }, ["inner"]);
+  expect(argv.slice(0, 6)).toEqual(["prlimit", "--nproc=60", "--", "unshare", "--user", "--keep-caps"]);
+  expect(argv.at(-1)).toBe("inner");
+  const free = gateArguments(programs, { hasNetwork: false, processes: undefined }, ["inner"]);
+  expect(free[0]).toBe("unshare");
+  expect(free).not.toContain("--net");
+});
+
+test("what a job doesn't limit itself is bounded by what the machine bears", () => {
+  const none = { memoryMb: undefined, cpus: undefined, processes: undefined, diskMb: undefined };
+  const GIB = 1024 ** 3;
+  expect(withBounds(none, 16 * GIB)).toEqual({ ...none, memoryMb: 14 * 1024, processes: 8192 });
+  expect(withBounds(none, 2 * GIB).memoryMb).toBe(1536);
+  // Half of a very small one is still a build's.
+  expect(withBounds(none, GIB / 2).memoryMb).toBe(256);
+  const own = { memoryMb: 64 * 1024, cpus: 1, processes: 10, diskMb: 100 };
+  expect(withBounds(own, GIB)).toEqual(own);
+  expect(reserveOf(10 * GIB)).toBe(GIB / 2);
+  expect(reserveOf(1000 * GIB)).toBe(2 * GIB);
+});
+
 test("scripts run by what their first line says, else by the shell", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
   expect(scriptCommand(bytes("#!/bin/bash\n"), "/s")).toEqual(["/s"]);
@@ -93,6 +177,7 @@ describe("platforms", () => {
       '{"suite": "--x"}',
       '{"suite": "a", "packages": ["-y"]}',
       '{"suite": "a", "mirror": "-x"}',
+      '{"suite": "a", "packges": []}',
     ];
     for (const text of [...wrong, "{}", '{"suite": 1}']) {
       expect(() => parseDefinition(text, "f", undefined), text).toThrow("doesn't define a platform");

@@ -12,12 +12,13 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { JobLimits, JobNetwork, Sandbox, Sandboxes } from "../../../src/builds/sandbox/api.ts";
 import { currentRoot, makeRoot, removePlatform } from "../../../src/builds/sandbox/root-file-systems.ts";
 import { SandboxError } from "../../../src/builds/sandbox/sandbox-error.ts";
 import { openSandboxes } from "../../../src/builds/sandbox/sandboxes.ts";
 import { GROUP_FAMILY } from "../../../src/builds/sandbox/layout.ts";
+import { readSmallFile } from "../../../src/linux/libc.ts";
 import { groupFamily, groupNamed } from "../../../src/linux/control-groups.ts";
 import { writeRecord } from "../../../src/protocols/builder/record-writer.ts";
 import { type Platform, parsePlatform } from "../../../src/store/api.ts";
@@ -162,8 +163,10 @@ describe.skipIf(skip)("a sandbox", () => {
     expect(compiled.stderr.toString()).toBe("");
     const files = { hostile: new Uint8Array(readFileSync(program)) };
     const { output } = await inside("chmod 755 hostile; ./hostile", { files });
-    expect(output.split("\n").length).toBe(17);
+    expect(output.split("\n").length).toBe(29);
     expect(output).not.toContain("DONE");
+    for (const kind of ["virtual machines' sockets", "the kernel's ciphers", "a pair of another kind"])
+      expect(output).toContain(`${kind}: Address family not supported by protocol\n`);
     expect(output).toContain("clone3: Function not implemented\n");
   });
 
@@ -179,6 +182,17 @@ describe.skipIf(skip)("a sandbox", () => {
       "touch a; chown 33:42 a; stat -c %u:%g a; touch /usr/bin/new && echo written",
     );
     expect(output).toBe("33:42\nwritten\n");
+  });
+
+  test("can't change the executable that orb is, only have another in its place", async () => {
+    const executable = await roburExecutable();
+    const before = statSync(executable).mtimeMs;
+    const own = openSandboxes({ dataDirectory, executable });
+    const script = "echo bad 2>/dev/null >> /usr/bin/orb || echo kept; rm /usr/bin/orb && echo gone";
+    const wish = { platform, files: [], network: { kind: "none" as const }, limits: none };
+    await using sandbox = await own.prepare({ ...wish, script: new TextEncoder().encode(script) });
+    expect((await execute(sandbox)).output).toMatch(/kept\ngone\n$/);
+    expect(statSync(executable).mtimeMs).toBe(before);
   });
 
   test("has a network of its own, with nothing in it", async () => {
@@ -212,6 +226,31 @@ describe.skipIf(skip)("a sandbox", () => {
       expect(output.match(/no$/gm)).toHaveLength(1);
       expect(output).not.toContain("reached");
       expect(output).not.toContain("example.org");
+    },
+  );
+
+  test.skipIf(lacks(needsCommands("pasta", "nft", "nsenter", "ip")))(
+    "reaches everything but this machine, where everything is allowed",
+    async () => {
+      // An address of this machine's that is not the one which the job's own network gets a copy of.
+      const address = "198.18.77.1";
+      Bun.spawnSync(["ip", "address", "add", `${address}/32`, "dev", "lo"]);
+      try {
+        using served = Bun.serve({ hostname: "0.0.0.0", port: 0, fetch: () => new Response("hello") });
+        expect(await (await fetch(`http://${address}:${served.port}/`)).text()).toBe("hello");
+        const targets = [address, "127.0.0.1", "169.254.169.254"];
+        const script = targets.map(
+          (target) => `bash -c 'echo > /dev/tcp/${target}/${served.port}' 2>&1 | tail -1`,
+        );
+        const { output } = await inside(lines(...script), { network: { kind: "all" } });
+        const said = output
+          .trim()
+          .split("\n")
+          .map((line) => line.replace(/.*: /, ""));
+        expect(said).toEqual(["Connection refused", "Connection refused", "Connection refused"]);
+      } finally {
+        Bun.spawnSync(["ip", "address", "del", `${address}/32`, "dev", "lo"]);
+      }
     },
   );
 
@@ -249,11 +288,47 @@ describe.skipIf(skip)("a sandbox", () => {
     expect(statSync(image).size).toBe(100 * 1024 * 1024);
   });
 
-  test("shares processors", async () => {
-    const { output } = await inside("cat /sys/fs/cgroup/cpu* 2>/dev/null; echo fine", {
-      limits: { cpus: 0.5 },
-    });
-    expect(output).toBe("fine\n");
+  test("doesn't fill the machine's disk, though nobody has limited it", async () => {
+    const place = temporaryDirectory();
+    const disk = join(place, "disk");
+    mkdirSync(disk);
+    const must = (...argv: string[]) => {
+      const { success, stderr } = Bun.spawnSync(argv);
+      if (!success) throw new Error(`${argv.join(" ")}: ${stderr.toString()}`);
+    };
+    must("truncate", "--size=600M", join(place, "image"));
+    must("mkfs.ext4", "-q", "-m", "0", join(place, "image"));
+    must("mount", "-o", "loop", join(place, "image"), disk);
+    try {
+      const { path } = currentRoot(dataDirectory, platform)!;
+      mkdirSync(join(disk, "platforms/small"), { recursive: true });
+      must("cp", "-a", path, join(path, "../current.json"), join(disk, "platforms/small"));
+      const there = openSandboxes({ dataDirectory: disk });
+      const wish = { platform, files: [], network: { kind: "none" as const }, limits: none };
+      const script = new TextEncoder().encode("cat /dev/zero > /tmp/big; sleep 60; echo survived");
+      await using sandbox = await there.prepare({ ...wish, script });
+      const { status, output } = await execute(sandbox);
+      expect(output).toContain("sandbox: the disk of this machine is nearly full: the job is ended\n");
+      expect(output).not.toContain("survived");
+      expect(status).toBe(137);
+      // While it is full no other job begins; when that one is gone there is room again.
+      await expect(there.prepare({ ...wish, script })).rejects.toMatchObject({ code: "disk-full" });
+      await sandbox[Symbol.asyncDispose]();
+      await (await there.prepare({ ...wish, script }))[Symbol.asyncDispose]();
+    } finally {
+      must("umount", "--lazy", disk);
+    }
+  }, 120_000);
+
+  test("has no more than its share of the processors", async () => {
+    await using sandbox = await prepare("while :; do :; done", { limits: { cpus: 0.2 } });
+    const id = basename(join(sandbox.directory, "../../.."));
+    const { cpu } = groupNamed(groupFamily(GROUP_FAMILY)!, id).directories;
+    const running = execute(sandbox);
+    const throttled = () => Number(/^nr_throttled (\d+)$/m.exec(readSmallFile(`${cpu}/cpu.stat`) ?? "")?.[1]);
+    await until("it is held back", () => throttled() > 2);
+    await sandbox.kill();
+    await running;
   });
 
   test("can't put a link in the place of its directory", async () => {
