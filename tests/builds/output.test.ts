@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { OutputError, collectOutput, readOutput } from "../../src/builds/worker/collect.ts";
 import { hostPlatform } from "../../src/builds/worker/host-platform.ts";
 import { LineSplitter } from "../../src/builds/worker/split-lines.ts";
-import { decodeLines, encodeLines } from "../../src/builds/runs/console.ts";
+import { CONSOLE_MAX, decodeLines, encodeLines, withinLimit } from "../../src/builds/runs/console.ts";
 import { nextTime, parseCron, timeAfter } from "../../src/builds/schedule/recurrence.ts";
 import { parseSpan, saySpan } from "../../src/commands/client/span.ts";
 import { sayDuration } from "../../src/commands/client/builder-text.ts";
@@ -19,7 +19,7 @@ describe("files", () => {
     writeFileSync(join(directory, "bin/a"), "abc");
     symlinkSync("/etc", join(directory, "etc"));
     symlinkSync("/etc/passwd", join(directory, "bin/passwd"));
-    expect(collectOutput(directory)).toEqual([{ path: "bin/a", size: 3 }]);
+    expect(collectOutput(directory)).toEqual({ files: [{ path: "bin/a", size: 3 }], leftOut: 0 });
     expect(Buffer.concat([...readOutput(directory, { path: "bin/a", size: 3 })]).toString()).toBe("abc");
     for (const path of ["etc/passwd", "bin/passwd"]) {
       expect(() => [...readOutput(directory, { path, size: 10 })]).toThrow(OutputError);
@@ -40,7 +40,27 @@ describe("files", () => {
     expect(() => collectOutput(directory, { ...limits, files: 2 })).toThrow("more than 2 files");
     expect(() => collectOutput(directory, { ...limits, bytes: 14 })).toThrow("more than 14 B");
     expect(() => collectOutput(directory, { ...limits, depth: 2 })).toThrow("more than 2 deep");
-    expect(collectOutput(join(directory, "none"))).toEqual([]);
+    expect(collectOutput(join(directory, "none"))).toEqual({ files: [], leftOut: 0 });
+  });
+
+  test("names that no store keeps are left out, and counted", () => {
+    const directory = temporaryDirectory();
+    for (const name of ["fine", "new\nline", "bell\x07", " blank "])
+      writeFileSync(join(directory, name), "x");
+    const deep = join(...Array.from({ length: 5 }, () => "n".repeat(250)));
+    mkdirSync(join(directory, deep), { recursive: true });
+    writeFileSync(join(directory, deep, "x"), "x");
+    const { files, leftOut } = collectOutput(directory);
+    expect(files.map(({ path }) => path)).toEqual([" blank ", "fine"]);
+    expect(leftOut).toBe(3);
+  });
+
+  test("directories count as well, however many there are in one", () => {
+    const directory = temporaryDirectory();
+    // As a job would: none of these is a file.
+    const { exitCode } = Bun.spawnSync(["sh", "-c", "seq 100001 | xargs mkdir"], { cwd: directory });
+    expect(exitCode).toBe(0);
+    expect(() => collectOutput(directory)).toThrow("more than 100000 files and directories");
   });
 });
 
@@ -87,6 +107,31 @@ describe("lines", () => {
     fc.assert(fc.property(bytes, (bytes) => void decodeLines(bytes)));
     expect(decodeLines(new Uint8Array(11))).toBeUndefined();
     expect(decodeLines(Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255]))).toBeUndefined();
+  });
+});
+
+describe("a console", () => {
+  const line = (text: string) => ({ delta: 1n, text: new TextEncoder().encode(text) });
+  const texts = (lines: readonly { readonly text: Uint8Array }[]) =>
+    lines.map(({ text }) => new TextDecoder().decode(text));
+
+  test("has room for so much, and says once that the rest is missing", () => {
+    const before = CONSOLE_MAX - 200;
+    const { lines, bytes } = withinLimit(
+      [line("one"), line("x".repeat(100)), line("two"), line("three")],
+      before,
+    );
+    expect(texts(lines)).toEqual([
+      "one",
+      "[robur: the console is larger than 64 MiB; what follows is not kept]",
+    ]);
+    expect(withinLimit([line("four")], bytes)).toEqual({ lines: [], bytes });
+  });
+
+  test("counts lines as well: a million empty ones fill it", () => {
+    const empty = Array.from({ length: 1_100_000 }, () => line(""));
+    const { lines } = withinLimit(empty, 0);
+    expect(lines.length).toBe(CONSOLE_MAX / 64 + 1);
   });
 });
 

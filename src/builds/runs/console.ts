@@ -15,8 +15,9 @@ export interface SentLine {
 const LINE_HEADER = 12;
 /** The longest line that is taken; a longer one comes in pieces of this length. */
 export const LINE_MAX = 1024 * 1024;
-/** Of a run's console no more is kept. */
+/** Of a run's console no more is kept, a line counted with what it costs beside its text: short ones cost the most. */
 export const CONSOLE_MAX = 64 * 1024 * 1024;
+const LINE_COST = 64;
 const BATCH_MAX = 256 * 1024;
 
 /** Lines as bytes. */
@@ -70,21 +71,19 @@ export function appendLines(db: Database, run: RunId, lines: readonly SentLine[]
   return first;
 }
 
-/** Nothing more of a run's console is kept. */
-export function isFull(db: Database, run: RunId): boolean {
-  const row = db
-    .query<{ console_bytes: number }, [number]>("SELECT console_bytes FROM run WHERE id = ?")
-    .get(run);
-  return row !== null && row.console_bytes > CONSOLE_MAX;
-}
-
-/** Those that still fit, and once the notice that the others are missing. */
-function withinLimit(lines: readonly SentLine[], before: number): { lines: SentLine[]; bytes: number } {
+/**
+ * Those lines that still fit behind `before` bytes, and once the notice that the others are missing. `bytes` is above
+ * CONSOLE_MAX from then on.
+ */
+export function withinLimit(
+  lines: readonly SentLine[],
+  before: number,
+): { lines: SentLine[]; bytes: number } {
   const kept: SentLine[] = [];
   let bytes = before;
   for (const line of lines) {
     if (bytes > CONSOLE_MAX) break;
-    bytes += LINE_HEADER + line.text.length;
+    bytes += LINE_COST + line.text.length;
     if (bytes <= CONSOLE_MAX) {
       kept.push(line);
       continue;
@@ -100,7 +99,7 @@ function* inBatches(lines: readonly SentLine[]): Generator<SentLine[]> {
   let size = 0;
   for (const line of lines) {
     batch.push(line);
-    size += line.text.length;
+    size += LINE_COST + line.text.length;
     if (size < BATCH_MAX) continue;
     yield batch;
     batch = [];

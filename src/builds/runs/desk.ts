@@ -18,7 +18,7 @@ import type { ScheduleEvent } from "../schedule/decide.ts";
 import type { SandboxOrigin } from "../sandbox/api.ts";
 import { QUERIES, factsOf } from "../schedule/records.ts";
 import { type ScriptSource, scriptFor } from "../templates.ts";
-import { type SentLine, appendLines, isFull } from "./console.ts";
+import { type SentLine, appendLines } from "./console.ts";
 import type { CollectedFile } from "./keep.ts";
 import type { RunLedger } from "./ledger.ts";
 import { type RunEvent, step } from "./life.ts";
@@ -180,19 +180,17 @@ export class WorkerDesk {
   /**
    * Console lines; `from`: how many of this attempt's came before. What is here already is not taken twice. Answers
    * how many are here then, all of them durable: a worker that answers a smaller number than it sent sends again.
-   * `isFull`: nothing more is kept, so none need be sent.
    */
   append(
     uuid: BuildId,
     from: number,
     lines: readonly SentLine[],
-  ): Outcome<{ readonly taken: number; readonly abort: string | null; readonly isFull: boolean }> {
+  ): Outcome<{ readonly taken: number; readonly abort: string | null }> {
     const heard = this.heard(uuid);
     if (!heard.ok) return heard;
     const attempt = attemptByUuid(this.#ledger.db, uuid)!;
     const known = attempt.taken - from;
-    const answer = (taken: number) =>
-      done({ taken, abort: heard.value.abort, isFull: isFull(this.#ledger.db, attempt.run) });
+    const answer = (taken: number) => done({ taken, abort: heard.value.abort });
     if (known < 0 || known >= lines.length) return answer(attempt.taken);
     const taken = from + lines.length;
     write(this.#ledger.db, () => {

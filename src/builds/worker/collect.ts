@@ -16,6 +16,7 @@ import {
   statDescriptor,
 } from "../../linux/libc.ts";
 import { formatSize } from "../../lib/units.ts";
+import { artifactPath } from "../../store/builds/artifact-path.ts";
 
 const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 const SAFELY = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
@@ -26,6 +27,11 @@ export interface OutputFile {
   readonly size: number;
 }
 
+/** A directory of this size holds hundreds of thousands of names; what lists them holds them all in memory. */
+const DIRECTORY_MAX = 16 * 1024 * 1024;
+/** Names of every kind, looked at one by one. */
+const NAMES_MAX = 100_000;
+
 export interface OutputLimits {
   readonly files: number;
   readonly bytes: number;
@@ -34,19 +40,27 @@ export interface OutputLimits {
 
 export const OUTPUT_LIMITS: OutputLimits = { files: 10_000, bytes: 4 * 1024 ** 3, depth: 64 };
 
-/** Longer ones are no server's to keep. */
-const PATH_MAX = 4000;
-
 export class OutputError extends RoburError<"too-much-output" | "output-changed"> {}
 
-/** The files, by path. Throws OutputError too-much-output. Nothing may run in there any more. */
-export function collectOutput(directory: string, limits: OutputLimits = OUTPUT_LIMITS): OutputFile[] {
+export interface Output {
+  /** By path. */
+  readonly files: readonly OutputFile[];
+  /** How many files have a path that no store keeps: with control characters, or longer than its own limit. */
+  readonly leftOut: number;
+}
+
+/** What is there. Throws OutputError too-much-output. Nothing may run in there any more. */
+export function collectOutput(directory: string, limits: OutputLimits = OUTPUT_LIMITS): Output {
   const files: OutputFile[] = [];
+  let leftOut = 0;
   let bytes = 0;
+  let names = 0;
   const walk = (fd: number, prefix: string, depth: number) => {
     if (depth > limits.depth) throw tooMuch(`directories are nested more than ${limits.depth} deep`);
+    if (statDescriptor(fd).size > DIRECTORY_MAX) throw tooMuch("a directory with very many names");
     for (const name of readdirSync(`/proc/self/fd/${fd}`).sort()) {
       if (name.startsWith(".") || (prefix === "" && name === "script.sh")) continue;
+      if (++names > NAMES_MAX) throw tooMuch(`more than ${NAMES_MAX} files and directories`);
       // A name that isn't UTF-8 can't be asked for by its text, and isn't found.
       const child = openAt(fd, name, SAFELY);
       if (child < 0) continue;
@@ -54,8 +68,10 @@ export function collectOutput(directory: string, limits: OutputLimits = OUTPUT_L
         const { kind, size } = statDescriptor(child);
         if (kind === "directory") walk(child, `${prefix}${name}/`, depth + 1);
         if (kind !== "file") continue;
-        if (prefix.length + name.length > PATH_MAX)
-          throw tooMuch(`a path longer than ${PATH_MAX} characters`);
+        if (!artifactPath(`${prefix}${name}`).ok) {
+          leftOut += 1;
+          continue;
+        }
         files.push({ path: `${prefix}${name}`, size });
         bytes += size;
         if (files.length > limits.files) throw tooMuch(`more than ${limits.files} files`);
@@ -66,13 +82,13 @@ export function collectOutput(directory: string, limits: OutputLimits = OUTPUT_L
     }
   };
   const root = open(directory, SAFELY | O_DIRECTORY);
-  if (root < 0) return [];
+  if (root < 0) return { files, leftOut };
   try {
     walk(root, "", 0);
   } finally {
     close(root);
   }
-  return files;
+  return { files, leftOut };
 }
 
 function tooMuch(what: string): OutputError {

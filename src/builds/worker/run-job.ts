@@ -2,9 +2,9 @@
 import { RoburError, errorLine } from "../../lib/errors.ts";
 import type { Assignment, BuildResult } from "../api.ts";
 import { type Exit, spawn } from "../pty.ts";
-import type { SentLine } from "../runs/console.ts";
+import { CONSOLE_MAX, type SentLine, withinLimit } from "../runs/console.ts";
 import type { Sandbox, SandboxOrigin, Sandboxes } from "../sandbox/api.ts";
-import { OutputError, type OutputFile, collectOutput } from "./collect.ts";
+import { type Output, OutputError, type OutputFile, collectOutput } from "./collect.ts";
 import { LineSplitter } from "./split-lines.ts";
 
 /** `timeout`'s own status. */
@@ -72,8 +72,12 @@ export async function runJob(
   }
   await using sandbox = prepared;
   const result = await execute(sandbox, assignment, began, options, say);
-  const { files, complaint } = collect(sandbox.directory, result);
+  const { files, leftOut, complaint } = collect(sandbox.directory, result);
   if (complaint !== undefined) await say(complaint);
+  if (leftOut > 0)
+    await say(
+      `${leftOut} of its files ${leftOut === 1 ? "is" : "are"} left out: no artifact can have such a name`,
+    );
   const said: BuildResult = complaint === undefined ? result : { kind: "message", text: complaint };
   // The other kinds have nothing that a shell could be had in later.
   if (options.keepsFailed === true && sandbox.origin.kind === "bwrap" && hasFailed(said)) {
@@ -157,22 +161,28 @@ async function copyConsole(
     const delta = process.hrtime.bigint() - began;
     return texts.map((text) => ({ delta, text }));
   };
+  let bytes = 0;
+  const send = async (texts: Uint8Array[]) => {
+    const kept = withinLimit(stamp(texts), bytes);
+    bytes = kept.bytes;
+    if (kept.lines.length > 0) await write(kept.lines);
+  };
   for await (const chunk of output) {
-    const lines = stamp(splitter.push(chunk));
-    if (lines.length > 0) await write(lines);
+    // What isn't kept is read all the same: nobody's output waits.
+    if (bytes <= CONSOLE_MAX) await send(splitter.push(chunk));
   }
-  const rest = stamp(splitter.end());
-  if (rest.length > 0) await write(rest);
+  await send(splitter.end());
 }
 
-function collect(directory: string, result: BuildResult): { files: OutputFile[]; complaint?: string } {
+function collect(directory: string, result: BuildResult): Output & { readonly complaint?: string } {
+  const nothing = { files: [], leftOut: 0 };
   // As the original: from whatever ended by itself, whatever its status.
-  if (result.kind !== "exited") return { files: [] };
+  if (result.kind !== "exited") return nothing;
   try {
-    return { files: collectOutput(directory) };
+    return collectOutput(directory);
   } catch (error) {
     if (!(error instanceof OutputError)) throw error;
-    return { files: [], complaint: error.message };
+    return { ...nothing, complaint: error.message };
   }
 }
 

@@ -25,11 +25,10 @@ export interface Asking {
   readonly ticket: string;
 }
 
-/** What the server says to lines: how many it has, who wants the job to end, and whether it keeps no more. */
+/** What the server says to lines: how many it has, and who wants the job to end. */
 export interface LinesAnswer {
   readonly taken: number;
   readonly abort: string | null;
-  readonly isFull: boolean;
 }
 
 interface Extras {

@@ -138,8 +138,6 @@ class ConsoleSender {
   #acknowledged = 0;
   #isEnding = false;
   #isOver = false;
-  /** The server keeps no more: a job that floods its console isn't held up by it. */
-  #isFull = false;
   isStale = false;
   /** Why nothing more is sent, where it wasn't the server's decision. */
   failure: WorkerError | undefined;
@@ -162,7 +160,7 @@ class ConsoleSender {
   }
 
   async write(lines: readonly SentLine[]): Promise<void> {
-    if (this.isStale || this.#isFull) return;
+    if (this.isStale) return;
     for (const line of lines) {
       this.#pending.push(line);
       this.#pendingBytes += line.text.length + 12;
@@ -226,11 +224,6 @@ class ConsoleSender {
     const count = Math.max(0, Math.min(batch.length, answer.taken - this.#acknowledged));
     for (const { text } of this.#pending.splice(0, count)) this.#pendingBytes -= text.length + 12;
     this.#acknowledged += count;
-    if (answer.isFull) {
-      this.#isFull = true;
-      this.#pending = [];
-      this.#pendingBytes = 0;
-    }
     this.#makeRoom();
     if (answer.abort !== null) this.#onAbort(answer.abort);
   }
