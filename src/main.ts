@@ -1,7 +1,7 @@
 /**
  * The executable. What it does depends on the name it was called by: `solo5-hvt` and `solo5-spt` are the tenders,
- * `builder-client` and `builder-worker` are builder's programs, anything else is `robur`. Every command is loaded only
- * when it is used, so that a tender never loads a server.
+ * `builder-client` and `builder-worker` are builder's programs, `orb` is orb, anything else is `robur`. Every command
+ * is loaded only when it is used, so that a tender never loads a server.
  */
 import { readSmallFile } from "./linux/libc.ts";
 
@@ -31,7 +31,10 @@ if (/^solo5-hvt(\b|$)/.test(name)) {
 } else if (/^builder-worker(\b|$)/.test(name)) {
   const { builderWorkerProgram } = await import("./commands/builder-worker.ts");
   await builderWorkerProgram(argv);
+} else if (/^orb(\b|$)/.test(name)) {
+  const [{ run }, orb] = await Promise.all([import("./commands/robur.ts"), import("./commands/orb.ts")]);
+  await run(() => orb.main(argv, "orb"));
 } else {
   const { robur } = await import("./commands/robur.ts");
-  await robur(/^orb(\b|$)/.test(name) ? ["orb", ...argv] : argv);
+  await robur(argv);
 }

@@ -39,16 +39,18 @@ interface BuildFlags extends CommonFlags {
 function commonOptions(flags: CommonFlags): CommonOptions {
   const { jobs } = flags;
   if (jobs !== undefined && !(Number.isInteger(jobs) && jobs > 0))
-    throw new UsageError("--jobs is to be a number");
+    throw new UsageError(`--jobs ${jobs}: a whole number above 0`, { hint: "--jobs 2" });
   const opamOptions = [
     ...(jobs === undefined ? [] : [`--jobs=${jobs}`]),
     ...(flags.verbose ? ["--verbose"] : []),
     ...(flags.withTest ? ["--with-test"] : []),
     ...(flags.withDoc ? ["--with-doc"] : []),
     ...(flags.requireChecksums ? ["--require-checksums"] : []),
+    ...(flags.keepBuildDir ? ["--keep-build-dir"] : []),
   ];
   const { skipSystem, disableSandboxing, cache, keepBuildDir: keepBuild } = flags;
   const { HOME: home, PATH: path } = process.env;
+  const [first] = Object.keys(process.env).filter((key) => key === "HOME" || key === "PATH");
   return {
     out: resolve(flags.out),
     skipSystem,
@@ -58,6 +60,7 @@ function commonOptions(flags: CommonFlags): CommonOptions {
     opamOptions,
     home,
     path,
+    isPathFirst: first === "PATH",
   };
 }
 
@@ -70,7 +73,7 @@ export async function build(text: string, flags: BuildFlags): Promise<void> {
     repositories: parseRepositories(flags.repos),
     switchName: flags.switchName ?? `orb${crypto.randomUUID().slice(0, 6)}temp`,
     date: flags.date === undefined ? Date.now() / 1000 : readDate(flags.date),
-    solverTimeout: flags.solverTimeout,
+    solverTimeout: readSolverTimeout(flags.solverTimeout),
   };
   await buildPackage(text, options);
   if (!flags.twice) return;
@@ -81,6 +84,12 @@ export async function build(text: string, flags: BuildFlags): Promise<void> {
   }
   const second = { ...common, out: `${common.out}2`, skipSystem: true, ignoreEnvironment: false };
   tell(await rebuildPackage(common.out, second), common.out, second.out);
+}
+
+/** As it was written: it is recorded. opam would pass over what is no number. */
+function readSolverTimeout(text: string | undefined): string | undefined {
+  if (text === undefined || (/^\d+(\.\d*)?$/.test(text) && Number(text) > 0)) return text;
+  throw new UsageError(`--solver-timeout ${text} is no number of seconds`, { hint: "--solver-timeout=600" });
 }
 
 function readDate(text: string): number {
@@ -102,8 +111,8 @@ export async function rebuild(
   if (!isUrl) return tell(await rebuildPackage(resolve(build), options), build, flags.out);
   const scratch = mkdtempSync(join(tmpdir(), "orb-record-"));
   try {
-    await fetchRecord(build, scratch);
-    tell(await rebuildPackage(scratch, options), build, flags.out);
+    const published = await fetchRecord(build, scratch);
+    tell(await rebuildPackage(scratch, options, published), build, flags.out);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -125,7 +134,8 @@ function tell(differences: readonly ChangeRecordDifference[], first: string, sec
   }
   const words = { both: "differs", left: "only in the first", right: "only in the second" };
   for (const { path, side } of differences) print(`${path}: ${words[side]}\n`);
-  throw new OrbError("differs", `${differences.length} files are not reproducible`, {
+  const count = differences.length === 1 ? "1 file is" : `${differences.length} files are`;
+  throw new OrbError("differs", `${count} not reproducible`, {
     why: `compare ${first} and ${second}`,
   });
 }

@@ -296,16 +296,20 @@ const COMMANDS: Readonly<Record<string, CommandEntry>> = {
 };
 
 /** Runs one command line. The process's exit status is set, and the process ended, here. */
-export async function robur(argv: readonly string[]): Promise<void> {
+export function robur(argv: readonly string[]): Promise<void> {
   const [first = ""] = argv;
-  try {
+  return run(async () => {
     const command = Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
-    if (command === undefined) {
-      await root(argv);
-      return;
-    }
+    if (command === undefined) return root(argv);
     const { main } = await command.load();
     await main(argv.slice(1));
+  });
+}
+
+/** Runs a command; what it throws is printed, and becomes the process's exit status. */
+export async function run(command: () => Promise<void>): Promise<void> {
+  try {
+    await command();
   } catch (error) {
     printError(formatError(error));
     process.exitCode = exitStatus(error);

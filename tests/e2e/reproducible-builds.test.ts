@@ -3,13 +3,21 @@
  * shown, run, signed, and built again.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BUILD_PACKAGES } from "../../src/builds/sandbox/platforms.ts";
+import { currentRoot } from "../../src/builds/sandbox/root-file-systems.ts";
 import { hostPlatform } from "../../src/builds/worker/host-platform.ts";
+import { readSmallFile } from "../../src/linux/libc.ts";
 import type { Build } from "../../src/store/api.ts";
-import { type OpamRepository, serveRepository } from "../builds/orb/repository.ts";
+import {
+  GREETING,
+  type OpamRepository,
+  REPOSITORY_NEEDS,
+  serveRepository,
+} from "../builds/orb/repository.ts";
 import { lacks, needsCommands, needsKvm, needsRoot } from "../needs.ts";
-import { type Ended, run, start, temporaryDirectory, until } from "../robur.ts";
+import { type Ended, run, start, temporaryDirectory } from "../robur.ts";
 
 /** Making a root file system takes half a minute, and longer where the network is slow. */
 const LONG = 600_000;
@@ -19,21 +27,31 @@ const data = join(directory, "data");
 const socket = join(directory, "s.sock");
 const env = { ROBUR_HOST: `unix://${socket}` };
 
+/** Debian's OCaml beside what is there anyway: the system compiler of the packages. */
+const PACKAGES = [...BUILD_PACKAGES, "ocaml-nox"];
+
 /** A root file system of this system's own kind, by the command that people use. */
 async function makeRoot(): Promise<string | undefined> {
+  mkdirSync(join(data, "platforms", PLATFORM), { recursive: true });
+  const definition = join(data, "platforms", PLATFORM, "definition.json");
+  writeFileSync(definition, JSON.stringify({ packages: PACKAGES }));
   const { code, stderr } = await run(["sandbox", "refresh", PLATFORM, "--data-dir", data], { limit: LONG });
   return code === 0 ? undefined : `no root file system of ${PLATFORM} can be made: ${stderr.trim()}`;
 }
 
 const needs =
   needsRoot() ??
-  needsCommands("bwrap", "mmdebstrap", "unshare", "setpriv", "pasta", "nft") ??
+  needsCommands("bwrap", "mmdebstrap", "unshare", "setpriv", "pasta", "nft", ...REPOSITORY_NEEDS) ??
   (/^(debian|ubuntu)-/.test(PLATFORM) ? undefined : `${PLATFORM} isn't Debian's kin`);
 const skip = lacks(needs ?? (await makeRoot()));
 
 describe.skipIf(skip)("an opam package", () => {
   let repository: OpamRepository;
   let server: Awaited<ReturnType<typeof start>>;
+  /** The server's, http://127.0.0.1:PORT. */
+  let address = "";
+  /** Where the root file system's packages come from. */
+  let mirrors: readonly string[] = [];
 
   const robur = (...args: string[]): Promise<Ended> => run(args, { env, limit: LONG });
   const ok = async (...args: string[]): Promise<string> => {
@@ -41,18 +59,31 @@ describe.skipIf(skip)("an opam package", () => {
     if (code !== 0) throw new Error(`robur ${args.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
     return stdout;
   };
-  const network = () => `127.0.0.1:${repository.port}`;
+  const network = () => [`127.0.0.1:${repository.port}`, ...mirrors].join(",");
   const buildNow = async (job: string): Promise<Build> => {
     await ok("build", "start", job, "--wait");
     return (JSON.parse(await ok("build", "show", job, "--json")) as { build: Build }).build;
   };
   const define = (job: string) =>
     ok("job", "orb", job, job, "--platform", PLATFORM, "--never", "--network", network());
+  const runScript = async (job: string, script: string, ...more: string[]): Promise<Ended> => {
+    const path = join(directory, `${job}.sh`);
+    writeFileSync(path, script);
+    await ok("job", "add", job, "--script", path, "--platform", PLATFORM, "--never", ...more);
+    return robur("build", "start", job, "--wait");
+  };
   const reproduce = (...args: string[]) => robur("reproduce", ...args, "--data-dir", data, "--no-diffoscope");
   const ask = (path: string) => fetch(`http://localhost${path}`, { unix: socket });
 
   beforeAll(async () => {
     repository = serveRepository();
+    const root = currentRoot(data, PLATFORM)!.path;
+    const lists = readdirSync(join(root, "etc/apt/sources.list.d")).map((name) => `sources.list.d/${name}`);
+    const sources = ["sources.list", ...lists].map(
+      (name) => readSmallFile(join(root, "etc/apt", name)) ?? "",
+    );
+    const places = sources.join("\n").matchAll(/^(?!#).*https?:\/\/([^/\s]+)/gm);
+    mirrors = [...new Set([...places].map(([, host]) => host!))];
     const templates = join(directory, "templates");
     mkdirSync(templates);
     writeFileSync(
@@ -77,10 +108,12 @@ orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch -
       ],
       ...["--worker-platform", PLATFORM, "--builder-config", templates],
     ]);
-    await until("the server answers", async () => {
-      if (server.exitCode !== null) throw new Error(`the server ended: ${await server.stderr.text()}`);
-      return (await ask("/readyz").catch(() => undefined))?.ok;
-    });
+    const said = server.stdout.getReader();
+    for (let text = ""; address === ""; address = /http:\/\/[\d.:]+\d/.exec(text)?.[0] ?? "") {
+      const { value, done } = await said.read();
+      if (done) throw new Error(`the server ended: ${await server.stderr.text()}`);
+      text += new TextDecoder().decode(value);
+    }
   }, LONG);
 
   afterAll(async () => {
@@ -107,7 +140,7 @@ orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch -
 
       if (!lacks(needsKvm())) {
         const { stdout } = await robur("run", "job:hello");
-        expect(stdout).toContain("Hello from robur!");
+        expect(stdout).toContain(GREETING);
       }
 
       const second = await buildNow("hello");
@@ -172,6 +205,55 @@ orb build --disable-sandboxing --solver-timeout=60 --switch-name=/tmp/myswitch -
       expect(build.main?.path).toBe("bin/vendoring.hvt");
       const again = await reproduce("vendoring");
       expect(again.stdout).toContain("GOOD: bin/vendoring.hvt is the same");
+    },
+    LONG,
+  );
+
+  test(
+    "in git, as MirageOS unikernels and their libraries are, comes out the same again, with all commits recorded",
+    async () => {
+      await define("net-hvt");
+      const build = await buildNow("net-hvt");
+      const exported = await (await ask(`/job/net-hvt/build/${build.id}/f/opam-switch`)).text();
+      expect(exported).toMatch(new RegExp(`/git/net.git#${repository.git.head("net")}"`));
+      expect(exported).toContain("x-orb-dependencies: [");
+      const again = await reproduce("net-hvt");
+      expect(again.stdout).toContain("\nGOOD: ");
+    },
+    LONG,
+  );
+
+  test(
+    "that asks for a package of the system's has it installed first, recorded, and installed again",
+    async () => {
+      await define("greeter");
+      const build = await buildNow("greeter");
+      const packages = await (await ask(`/job/greeter/build/${build.id}/f/system-packages`)).text();
+      expect(packages).toMatch(/^hello=\S+$/m);
+      const again = await reproduce("greeter");
+      expect(again.stderr).toContain("[ORB] installing 1 system packages\n");
+      expect(again.stdout).toContain("\nGOOD: ");
+    },
+    LONG,
+  );
+
+  test(
+    "is built again by orb alone from the address of its build, anywhere",
+    async () => {
+      const { build } = JSON.parse(await ok("build", "show", "hello", "--json")) as { build: Build };
+      const orb = [
+        "orb rebuild --disable-sandboxing --out=/tmp/again",
+        `${address}/job/hello/build/${build.id}`,
+      ];
+      const port = `127.0.0.1:${new URL(address).port}`;
+      const { stdout, code } = await runScript(
+        "again",
+        `#!/bin/sh\n${orb.join(" ")}\n`,
+        "--network",
+        `${network()},${port}`,
+      );
+      expect(stdout).toContain("It is reproducible!!!\n");
+      expect(code).toBe(0);
     },
     LONG,
   );

@@ -8,7 +8,7 @@ import { Opam, say } from "./opam.ts";
 import { OrbError } from "./orb-error.ts";
 import { collectOutputs, readChanges } from "./outputs.ts";
 import { type Repository, type SessionWish, withSwitch } from "./session.ts";
-import { knowSystemPackages, knowsSystemPackages } from "./system-packages.ts";
+import { knowSystemPackages } from "./system-packages.ts";
 import { systemVariables } from "./system-variables.ts";
 import { buildUnikernel } from "./unikernel.ts";
 
@@ -22,9 +22,10 @@ export interface CommonOptions {
   readonly keepBuild: boolean;
   /** Handed on to opam's install. */
   readonly opamOptions: readonly string[];
-  /** HOME and PATH of whoever calls. */
+  /** HOME and PATH of whoever calls, and their order there. */
   readonly home: string | undefined;
   readonly path: string | undefined;
+  readonly isPathFirst: boolean;
 }
 
 export interface BuildOptions extends CommonOptions {
@@ -63,24 +64,24 @@ export async function buildPackage(text: string, options: BuildOptions): Promise
   const wish: BuildWish = { ...options, name: atom.name, place };
   const environment = buildEnvironment(wish);
   const opam = new Opam(options.path, environment, place);
-  const session: SessionWish = {
-    ...options,
-    opam,
-    environment,
-    system: systemVariables(sanitisePath(options.path)),
-  };
+  const path = sanitisePath(options.path);
+  const system = systemVariables(path);
+  const session: SessionWish = { ...options, opam, environment, system };
   await withSwitch(session, async () => {
     const found = await findPackage(opam, atom, options.latest);
     const full = `${found.name}.${found.version}`;
     const file = parseOpam(await opam.ask("show", "show", "--raw", inSwitch(opam), full));
-    await knowWhatIsNeeded(opam, full, session);
     say(`Install ${full}`);
     if (isUnikernel(file, full)) {
-      const { text: changes, record } = await buildUnikernel({ opam, file, ...found, options });
+      // Its pre-build asks for packages of the system that only its lock file names.
+      await knowSystemPackages(system, path, () => Promise.resolve(true));
+      const { text: changes, record } = await buildUnikernel({ opam, file, ...found, options, system });
       collectOutputs(opam.prefix, options.out, found.name, changes, record);
     } else {
       // As the original: without a version it is the solver that chooses, once it is known which flow it is.
       const wanted = atom.version !== undefined || options.latest ? full : found.name;
+      const solution = async () => found.solution ?? (await solve(opam, wanted));
+      await knowSystemPackages(system, path, async () => needsSystem(opam, await solution()));
       await opam.run(`installing ${wanted}`, "install", inSwitch(opam), ...options.opamOptions, wanted);
       const { text: changes, record } = readChanges(opam.prefix, found.name);
       collectOutputs(opam.prefix, options.out, found.name, changes, record);
@@ -89,23 +90,6 @@ export async function buildPackage(text: string, options: BuildOptions): Promise
     if (options.keepBuild)
       cpSync(opam.prefix, join(options.out, "build"), { recursive: true, verbatimSymlinks: true });
   });
-}
-
-/** opam takes a system package that apt doesn't know for one that can't be had. */
-async function knowWhatIsNeeded(
-  opam: Opam,
-  full: string,
-  { system, environment }: SessionWish,
-): Promise<void> {
-  if (knowsSystemPackages()) return;
-  const { stdout } = await opam.try(
-    "list",
-    inSwitch(opam),
-    "--external",
-    "--no-depexts",
-    `--resolve=${full}`,
-  );
-  if (stdout.trim() !== "") await knowSystemPackages(system, environment.get("PATH") ?? "");
 }
 
 export const inSwitch = ({ place }: Opam) => `--switch=${place.name}`;
@@ -127,7 +111,7 @@ async function findPackage(
   opam: Opam,
   { name, version }: PackageAtom,
   latest: boolean,
-): Promise<{ readonly name: string; readonly version: string }> {
+): Promise<PackageVersion & { readonly solution?: readonly PackageVersion[] }> {
   const list = async (...more: string[]) => {
     const text = await opam.ask(
       "list",
@@ -155,24 +139,35 @@ async function findPackage(
     if (available !== undefined) return { name, version: available };
     throw new OrbError("failed", `no version of ${name} is available on this system`);
   }
-  const chosen = await solve(opam, name);
-  return { name, version: chosen ?? available ?? known.at(-1)! };
+  const solution = await solve(opam, name);
+  const chosen = solution.find((found) => found.name === name)?.version;
+  return { name, version: chosen ?? available ?? known.at(-1)!, solution };
 }
 
-/** The version that opam would install; undefined where it finds none: installing it then says why. */
-async function solve(opam: Opam, name: string): Promise<string | undefined> {
-  const { status, stdout } = await opam.try(
-    "install",
-    inSwitch(opam),
-    "--show-actions",
-    "--no-depexts",
-    name,
-  );
-  if (status !== 0) return undefined;
-  const line = stdout
-    .split("\n")
-    .find((line) => new RegExp(`^\\s*\\S+ install +${escapeRegExp(name)} `).test(line));
-  return line?.trim().split(/ +/)[3];
+export interface PackageVersion {
+  readonly name: string;
+  readonly version: string;
 }
 
-const escapeRegExp = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+/** What opam would install for a package. None where it finds no solution: installing it then says why. */
+async function solve(opam: Opam, wanted: string): Promise<PackageVersion[]> {
+  const options = ["--show-actions", "--no-depexts"];
+  const { status, stdout } = await opam.try("install", inSwitch(opam), ...options, wanted);
+  return status === 0 ? readSolution(stdout) : [];
+}
+
+/** Lines `  - install NAME VERSION …`; since opam 2.2 `  - NAME VERSION …`, below a line that says what is done. */
+export function readSolution(text: string): PackageVersion[] {
+  return text.split("\n").flatMap((line) => {
+    const [, name, version] = /^\s+\S+ (?:install +)?(\S+) +(\S+)/.exec(line) ?? [];
+    return name === undefined || version === undefined ? [] : [{ name, version }];
+  });
+}
+
+/** Whether anything that would be installed names packages of the operating system. */
+async function needsSystem(opam: Opam, solution: readonly PackageVersion[]): Promise<boolean> {
+  const packages = solution.map(({ name, version }) => `${name}.${version}`);
+  if (packages.length === 0) return false;
+  const { stdout } = await opam.try("show", inSwitch(opam), "--raw", ...packages);
+  return /^depexts:/m.test(stdout);
+}

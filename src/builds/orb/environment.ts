@@ -58,6 +58,8 @@ export function placeSwitch(name: string, home: string | undefined): SwitchPlace
 export interface BuildWish {
   readonly home: string | undefined;
   readonly path: string | undefined;
+  /** Whether PATH stands before HOME in the environment of whoever calls: the record has them in that order. */
+  readonly isPathFirst: boolean;
   /** Seconds since 1970. */
   readonly date: number;
   readonly solverTimeout: string | undefined;
@@ -67,10 +69,14 @@ export interface BuildWish {
 }
 
 /** What the first build of a package sees. */
-export function buildEnvironment({ home, path, date, solverTimeout, name, place }: BuildWish): Environment {
-  return new Map([
+export function buildEnvironment(wish: BuildWish): Environment {
+  const { home, path, isPathFirst, date, solverTimeout, name, place } = wish;
+  const both = [
     ...(home === undefined ? [] : ([["HOME", home]] as const)),
-    ["PATH", sanitisePath(path)],
+    ["PATH", sanitisePath(path)] as const,
+  ];
+  return new Map([
+    ...(isPathFirst ? both.toReversed() : both),
     ["SOURCE_DATE_EPOCH", String(Math.trunc(date))],
     ...(solverTimeout === undefined ? [] : ([["OPAMSOLVERTIMEOUT", solverTimeout]] as const)),
     ["OPAMERRLOGLEN", "0"],

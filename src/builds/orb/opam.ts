@@ -1,7 +1,7 @@
 /** Driving the opam executable: every call with exactly the build's environment, and opam's exit status as an error's. */
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { printError } from "../../linux/libc.ts";
+import { print, printError } from "../../linux/libc.ts";
 import type { Environment, SwitchPlace } from "./environment.ts";
 import { OrbError } from "./orb-error.ts";
 import { OPAM_STAND_IN } from "./stand-in.ts";
@@ -53,9 +53,9 @@ export class Opam {
     this.#environment["PATH"] = `${directory}:${this.#environment["PATH"] ?? ""}`;
   }
 
-  /** Runs opam; what it prints goes where ours goes. Throws OrbError opam with its exit status. */
+  /** Runs opam; what it prints goes to our standard output. Throws OrbError opam with its exit status. */
   async run(what: string, ...args: string[]): Promise<void> {
-    const { status } = await this.#spawn([this.#program, ...withCli(args)], "inherit");
+    const { status } = await this.#spawn([this.#program, ...withCli(args)], "forward");
     if (status !== 0) throw opamError(what, status);
   }
 
@@ -82,29 +82,56 @@ export class Opam {
 
   async #spawn(
     argv: readonly string[],
-    output: "inherit" | "pipe",
+    output: "inherit" | "pipe" | "forward",
     cwd?: string,
     more: Record<string, string> = {},
   ): Promise<Called> {
-    const child = Bun.spawn([...argv], {
+    // Through one pipe, which keeps the order: on a terminal opam would ask for its kind, which the environment hides.
+    const line = output === "forward" ? ["/bin/sh", "-c", 'exec "$@" 2>&1', "sh", ...argv] : argv;
+    const stdio = output === "inherit" ? "inherit" : "pipe";
+    const child = Bun.spawn([...line], {
       ...(cwd === undefined ? {} : { cwd }),
       env: { ...this.#environment, ...more },
-      stdio: ["ignore", output, output],
+      stdio: ["ignore", stdio, stdio],
     });
-    const forward = (signal: NodeJS.Signals) => child.kill(signal);
+    let told: NodeJS.Signals | undefined;
+    const forward = (signal: NodeJS.Signals) => {
+      told = signal;
+      child.kill(signal);
+    };
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, forward);
     try {
       const [stdout, stderr, status] = await Promise.all([
         output === "pipe" ? new Response(child.stdout).text() : "",
         output === "pipe" ? new Response(child.stderr).text() : "",
         child.exited,
+        output === "forward" && child.stdout !== undefined
+          ? forwardAll(child.stdout, child.exited)
+          : undefined,
       ]);
-      if (child.signalCode === "SIGINT") throw new OrbError("interrupted", "interrupted");
+      // Whatever opam says of it.
+      if (status !== 0 && told !== undefined) {
+        throw new OrbError("interrupted", "interrupted", { exitStatus: told === "SIGTERM" ? 143 : 130 });
+      }
       return { status, stdout, stderr };
     } finally {
       for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, forward);
     }
   }
+}
+
+/** What a package manager has started may hold the pipe for ever. */
+const DRAIN_MS = 1000;
+
+async function forwardAll(stream: ReadableStream<Uint8Array>, exited: Promise<unknown>): Promise<void> {
+  const copy = async () => {
+    for await (const piece of stream) print(piece);
+  };
+  const late = async () => {
+    await exited;
+    await new Promise((resolve) => void setTimeout(resolve, DRAIN_MS).unref());
+  };
+  await Promise.race([copy(), late()]);
 }
 
 const withCli = ([command = "", ...rest]: readonly string[]) => [command, "--cli=2.1", ...rest];

@@ -13,6 +13,7 @@ import { sha256Of } from "../../lib/sha256-of.ts";
 import { type ChangeRecord, readChangeRecord } from "../../opam/change-record.ts";
 import { say } from "./opam.ts";
 import { OrbError } from "./orb-error.ts";
+import type { PublishedFile } from "./recorded-build.ts";
 
 /** opam's own record of a package's installation: text and meaning. Throws OrbError failed where there is none. */
 export function readChanges(
@@ -26,9 +27,9 @@ export function readChanges(
 }
 
 /**
- * Copies the files of a record from `prefix` to `out`, and writes NAME.build-hashes (opam's record: MD5) and
- * NAME.sha256 (as sha256sum writes it). Files that the package changed are its own as much as those that it added;
- * links are followed, but not out of the prefix.
+ * Copies the files of a record from `prefix` to `out`, and writes NAME.build-hashes (opam's record: MD5; like the
+ * original's without a last newline) and NAME.sha256 (as sha256sum writes it). Files that the package changed are its
+ * own as much as those that it added; links are followed, but not out of the prefix. Answers the files.
  */
 export function collectOutputs(
   prefix: string,
@@ -36,9 +37,9 @@ export function collectOutputs(
   name: string,
   text: string,
   record: ChangeRecord,
-): void {
+): PublishedFile[] {
   const base = realpathSync(prefix);
-  const sums: string[] = [];
+  const files: PublishedFile[] = [];
   for (const [path, { change, file }] of record) {
     if (change === "removed" || change === "perm-changed" || file?.kind === "directory") continue;
     if (path.startsWith("/") || path.split("/").includes("..")) {
@@ -52,13 +53,16 @@ export function collectOutputs(
     const to = join(out, path);
     mkdirSync(dirname(to), { recursive: true });
     copyFileSync(from, to);
-    sums.push(`${sha256Of(readFileSync(from))}  ${path}\n`);
+    files.push({ path, size: statSync(from).size, sha256: sha256Of(readFileSync(from)) });
   }
   mkdirSync(out, { recursive: true });
   say(`writing ${join(out, `${name}.build-hashes`)}`);
-  writeFileSync(join(out, `${name}.build-hashes`), text);
-  writeFileSync(join(out, `${name}.sha256`), sums.join(""));
+  writeFileSync(join(out, `${name}.build-hashes`), text.trimEnd());
+  writeFileSync(join(out, `${name}.sha256`), files.map(sumLine).join(""));
+  return files;
 }
+
+const sumLine = ({ path, sha256 }: PublishedFile) => `${sha256}  ${path}\n`;
 
 /** The file that a path leads to; undefined where that is none, or lies elsewhere. */
 function insideOf(base: string, path: string): string | undefined {

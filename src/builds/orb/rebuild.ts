@@ -18,7 +18,9 @@ import { fetchAll } from "./download.ts";
 import { type EnvironmentRecord, readRecord, recordedPlace, systemDifferences } from "./environment.ts";
 import { Opam, say } from "./opam.ts";
 import { OrbError } from "./orb-error.ts";
+import { compareOutputs, isOutput } from "../reproduce/outputs.ts";
 import { collectOutputs, readChanges } from "./outputs.ts";
+import type { PublishedFile } from "./recorded-build.ts";
 import { withSwitch } from "./session.ts";
 import { installSystemPackages } from "./system-packages.ts";
 import { systemVariables } from "./system-variables.ts";
@@ -35,10 +37,14 @@ export interface RebuildOptions extends CommonOptions {
   readonly ignoreEnvironment: boolean;
 }
 
-/** Rebuilds from the record in `directory`. Answers in what files it differs. Throws OrbError. */
+/**
+ * Rebuilds from the record in `directory`, and compares with its build-hashes, or with the files that somebody
+ * published. Answers in what files it differs. Throws OrbError.
+ */
 export async function rebuildPackage(
   directory: string,
   options: RebuildOptions,
+  published?: readonly PublishedFile[],
 ): Promise<ChangeRecordDifference[]> {
   const record = readRecord(readInput(directory, "build-environment"));
   const exported = readSwitchExport(readInput(directory, "opam-switch"));
@@ -48,10 +54,23 @@ export async function rebuildPackage(
       why: "a build has exactly one",
     });
   }
-  const before = readChangeRecord(readInput(directory, `${root.name}.build-hashes`));
-  const after = await buildAgain(directory, record, exported, root, options);
-  return compareChangeRecords(before, after);
+  if (published === undefined) {
+    const before = readChangeRecord(readInput(directory, `${root.name}.build-hashes`));
+    const { record: after } = await buildAgain(directory, record, exported, root, options);
+    return compareChangeRecords(before, after);
+  }
+  if (!published.some(({ path }) => isOutput(path))) {
+    throw new OrbError("failed", "there are no files to compare with", { why: "that build has given none" });
+  }
+  const { files } = await buildAgain(directory, record, exported, root, options);
+  // Hidden files are not sent by workers, so nobody can have published them.
+  const sent = files.filter(({ path }) => !/(^|\/)\./.test(path));
+  return compareOutputs(published, sent).flatMap(({ path, state }) =>
+    state === "same" ? [] : [{ path, side: SIDES[state] }],
+  );
 }
+
+const SIDES = { differs: "both", missing: "left", new: "right" } as const;
 
 function readInput(directory: string, name: string): string {
   const path = join(directory, name);
@@ -65,7 +84,7 @@ async function buildAgain(
   exported: SwitchExport,
   root: OpamPackage,
   options: RebuildOptions,
-): Promise<ChangeRecord> {
+): Promise<{ readonly record: ChangeRecord; readonly files: readonly PublishedFile[] }> {
   const place = recordedPlace(record);
   const path = record.variables.get("PATH") ?? "";
   const system = systemVariables(path);
@@ -98,8 +117,8 @@ async function buildAgain(
       isVendored || isUnikernel(file, root.name)
         ? await rebuildUnikernel(opam, exported, root, file, options)
         : readChanges(opam.prefix, root.name);
-    collectOutputs(opam.prefix, options.out, root.name, text, changes);
-    return changes;
+    const files = collectOutputs(opam.prefix, options.out, root.name, text, changes);
+    return { record: changes, files };
   });
 }
 
@@ -137,38 +156,42 @@ async function rebuildUnikernel(
 ): Promise<{ readonly text: string; readonly record: ChangeRecord }> {
   const full = `${root.name}.${root.version}`;
   return inBuildDirectory(options.keepBuild, async (directory) => {
-    await withRepositoryOf(opam, root, file, () => fetchSource(opam, full, directory));
-    const location = lockLocation(file);
-    if (location !== undefined) {
-      const duniverse = join(directory, dirname(dirname(location)), "duniverse");
-      rmSync(duniverse, { recursive: true, force: true });
-      mkdirSync(duniverse, { recursive: true });
-      writeFileSync(join(duniverse, "dune"), "(vendored_dirs *)");
-      await fetchAll(readDuniverse(exported).values(), duniverse, options.cache);
-    }
-    await runField(opam, file, "x-mirage-configure", directory);
-    return installFrom(opam, { ...root, options }, file, directory);
+    return withRepositoryOf(opam, exported, async () => {
+      await fetchSource(opam, full, directory);
+      const location = lockLocation(file);
+      if (location !== undefined) {
+        const duniverse = join(directory, dirname(dirname(location)), "duniverse");
+        rmSync(duniverse, { recursive: true, force: true });
+        mkdirSync(duniverse, { recursive: true });
+        writeFileSync(join(duniverse, "dune"), "(vendored_dirs *)");
+        await fetchAll(readDuniverse(exported).values(), duniverse, options.cache);
+      }
+      await runField(opam, file, "x-mirage-configure", directory);
+      return installFrom(opam, { ...root, options }, file, directory);
+    });
   });
 }
 
-/** While a repository has the root package: no other does, everything else comes from the export. */
-async function withRepositoryOf(
-  opam: Opam,
-  { name, version }: OpamPackage,
-  file: OpamFile,
-  work: () => Promise<void>,
-): Promise<void> {
+/**
+ * While a repository has the packages of the export: the root, whose source opam fetches, and those that it needs, which
+ * a newer opam otherwise takes for packages that there are no more.
+ */
+async function withRepositoryOf<T>(opam: Opam, exported: SwitchExport, work: () => Promise<T>): Promise<T> {
   const scratch = mkdtempSync(join(tmpdir(), "orb-root-"));
   try {
-    const folder = join(scratch, "packages", name, `${name}.${version}`);
-    mkdirSync(folder, { recursive: true });
     writeFileSync(join(scratch, "repo"), 'opam-version: "2.0"\n');
-    writeFileSync(join(folder, "opam"), printOpam(file));
+    for (const { name, version } of [...exported.installed, ...exported.roots]) {
+      const file = exported.packages.get(name);
+      if (file === undefined || /[/\0]/.test(`${name}${version}`)) continue;
+      const folder = join(scratch, "packages", name, `${name}.${version}`);
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, "opam"), printOpam(file));
+    }
     const added = ["repository", "add", "--this-switch", inSwitch(opam), "--kind=local", "orb-root", scratch];
     await opam.run("repository", ...added);
-    await work();
-    await opam.run("repository", "repository", "remove", "--all", "orb-root");
+    return await work();
   } finally {
+    await opam.try("repository", "remove", "--all", "orb-root");
     rmSync(scratch, { recursive: true, force: true });
   }
 }

@@ -2,10 +2,11 @@
  * An opam root and a fresh switch in it, from nothing to the record. Whatever happens after the switch was made, its
  * inputs are written and the switch is removed: a failed build leaves its three input files as well.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Environment, formatRecord } from "./environment.ts";
+import { withFullCommits } from "./full-commits.ts";
 import { type Opam, say } from "./opam.ts";
 import { OrbError } from "./orb-error.ts";
 import { systemPackages } from "./system-packages.ts";
@@ -56,9 +57,10 @@ export async function withSwitch<T>(wish: SessionWish, work: () => Promise<T>): 
   say(`using root ${JSON.stringify(root)} and switch ${JSON.stringify(name)}`);
   if (existsSync(opam.prefix)) {
     throw new OrbError("failed", `${opam.prefix} is there already`, {
-      hint: "another --switch-name, or remove it",
+      hint: `another --switch-name, or remove it: opam switch remove --root=${root} ${name}`,
     });
   }
+  makeOutput(wish.out);
   await initialise(wish);
   opam.installStandIn();
   for (const { name: repository, url } of wish.repositories) {
@@ -74,6 +76,19 @@ export async function withSwitch<T>(wish: SessionWish, work: () => Promise<T>): 
     return result;
   } finally {
     await finish(wish, isDone);
+  }
+}
+
+/** Before hours of building, not after. */
+function makeOutput(out: string): void {
+  try {
+    mkdirSync(out, { recursive: true });
+    accessSync(out, constants.W_OK);
+  } catch (error) {
+    throw new OrbError("failed", `nothing can be written to ${out}`, {
+      why: error instanceof Error ? error.message : String(error),
+      hint: "--out=DIR",
+    });
   }
 }
 
@@ -101,28 +116,47 @@ async function initialise({ opam, disableSandboxing, cache }: SessionWish): Prom
 }
 
 async function finish(wish: SessionWish, isDone: boolean): Promise<void> {
-  const { opam, out, environment, system, skipSystem, keepBuild } = wish;
+  const { opam, keepBuild } = wish;
   const { name } = opam.place;
-  mkdirSync(out, { recursive: true });
-  writeFileSync(join(out, "build-environment"), formatRecord(environment, name, system));
+  try {
+    await writeInputs(wish);
+  } catch (error) {
+    // What failed before is what matters.
+    if (isDone) throw error;
+    say(`the inputs are not all written: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    if (!keepBuild) {
+      say("cleaning up");
+      await opam.ask("switch remove", "switch", "remove", name);
+      say(`Switch ${name} removed`);
+    }
+  }
+}
+
+/** build-environment, system-packages and opam-switch. */
+async function writeInputs({ opam, out, environment, system, skipSystem }: SessionWish): Promise<void> {
+  writeFileSync(join(out, "build-environment"), formatRecord(environment, opam.place.name, system));
   if (!skipSystem) {
     const packages = systemPackages(system);
     if (packages === undefined) say("the system's packages can't be listed here");
     else writeFileSync(join(out, "system-packages"), packages);
   }
-  try {
-    await exportSwitch(opam, join(out, "opam-switch"));
-  } catch (error) {
-    // What failed before is what matters.
-    if (isDone || !(error instanceof OrbError)) throw error;
-    say(`opam-switch was not written: ${error.message}`);
-  } finally {
-    if (!keepBuild) {
-      say("cleaning up");
-      await opam.run("switch", "switch", "remove", name);
-      say(`Switch ${name} removed`);
-    }
-  }
+  await exportSwitch(opam, join(out, "opam-switch"));
+}
+
+/** Where opam keeps a package's source if that came from a version control system. */
+export const checkoutOf = ({ prefix }: Opam, full: string) => join(prefix, ".opam-switch/sources", full);
+
+/** The commit that a package's source was at; undefined where that is no git checkout. */
+function commitOf(opam: Opam, full: string): string | undefined {
+  const directory = join(checkoutOf(opam, full), ".git");
+  if (!existsSync(directory)) return undefined;
+  const asked = Bun.spawnSync(["git", `--git-dir=${directory}`, "rev-parse", "--verify", "HEAD"], {
+    stdin: "ignore",
+    stderr: "ignore",
+    env: { PATH: process.env["PATH"] ?? "", GIT_CONFIG_NOSYSTEM: "1", HOME: opam.place.root },
+  });
+  return asked.success ? asked.stdout.toString().trim() : undefined;
 }
 
 async function exportSwitch(opam: Opam, path: string): Promise<void> {
@@ -130,5 +164,8 @@ async function exportSwitch(opam: Opam, path: string): Promise<void> {
     "switch export",
     ...["switch", "export", `--switch=${opam.place.name}`, "--full", "--freeze", "-"],
   );
-  writeFileSync(path, frozen);
+  writeFileSync(
+    path,
+    withFullCommits(frozen, (full) => commitOf(opam, full)),
+  );
 }

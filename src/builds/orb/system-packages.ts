@@ -70,14 +70,22 @@ export function knownVersions(madison: string): Set<string> {
   );
 }
 
-/** Has apt know what there is, where a fresh root file system doesn't. For root, on Debian's kin. */
-export async function knowSystemPackages(system: SystemVariables, path: string): Promise<void> {
+/**
+ * Has apt know what there is, where a fresh root file system doesn't: opam takes a system package that apt doesn't know
+ * for one that can't be had. For root, on Debian's kin, and only where `isNeeded` says so.
+ */
+export async function knowSystemPackages(
+  system: SystemVariables,
+  path: string,
+  isNeeded: () => Promise<boolean>,
+): Promise<void> {
   const apt = Bun.which("apt-get", { PATH: path });
-  if (isDebian(system) && apt !== null && process.geteuid?.() === 0) await fetchLists(apt, path);
+  if (!isDebian(system) || apt === null || process.geteuid?.() !== 0 || knowsSystemPackages()) return;
+  if (await isNeeded()) await fetchLists(apt, path);
 }
 
 /** Whether apt knows any archive's contents. */
-export function knowsSystemPackages(): boolean {
+function knowsSystemPackages(): boolean {
   try {
     return readdirSync(LISTS).some((name) => /_Packages(\.\w+)?$/.test(name));
   } catch (error) {

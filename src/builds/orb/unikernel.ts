@@ -4,10 +4,12 @@
  * is made to build there by pinning the package to it; what is recorded is the package as the repository has it, with
  * the sources from the lock file.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, normalize } from "node:path";
 import type { ChangeRecord } from "../../opam/change-record.ts";
+import { type FilterVariables, lockedDependencies, lockedVersions } from "../../opam/locked-dependencies.ts";
+import { OpamError } from "../../opam/opam-error.ts";
 import { parseOpam } from "../../opam/parse-opam.ts";
 import { printOpam } from "../../opam/print-opam.ts";
 import { type OpamFile, type OpamValue, elementsOf, fieldOf, textOf } from "../../opam/syntax.ts";
@@ -15,8 +17,11 @@ import type { CommonOptions } from "./build.ts";
 import { type Opam, say } from "./opam.ts";
 import { OrbError } from "./orb-error.ts";
 import { readChanges } from "./outputs.ts";
+import { checkoutOf } from "./session.ts";
+import type { SystemVariables } from "./system-variables.ts";
 
 export const DUNIVERSE_FIELD = "x-opam-monorepo-duniverse-dirs";
+const DEPENDENCIES_FIELD = "x-orb-dependencies";
 
 export interface UnikernelWish {
   readonly opam: Opam;
@@ -25,6 +30,7 @@ export interface UnikernelWish {
   /** As the repository has it. */
   readonly file: OpamFile;
   readonly options: CommonOptions;
+  readonly system: SystemVariables;
 }
 
 const inSwitch = ({ place }: Opam) => `--switch=${place.name}`;
@@ -44,7 +50,7 @@ export async function buildUnikernel(
     await addExtraRepositories(opam, file);
     await runField(opam, file, "x-mirage-configure", directory);
     await runField(opam, file, "x-mirage-pre-build", directory);
-    return installFrom(opam, wish, withDuniverse(file, directory), directory);
+    return installFrom(opam, wish, await withLock(wish, directory), directory);
   });
 }
 
@@ -71,6 +77,10 @@ async function installDependencies(opam: Opam, full: string, { opamOptions }: Co
 /** Source, extra sources, patches and substitutions, in a directory that isn't there yet. */
 export async function fetchSource(opam: Opam, full: string, directory: string): Promise<void> {
   await opam.run(`source of ${full}`, "source", inSwitch(opam), full, `--dir=${directory}`);
+  // The export will ask this checkout for its commit, as it would if opam had installed the package from there.
+  for (const name of [".git", ".hg", "_darcs"].filter((name) => existsSync(join(directory, name)))) {
+    cpSync(join(directory, name), join(checkoutOf(opam, full), name), { recursive: true });
+  }
 }
 
 /** `[[NAME URL] …]` of x-mirage-extra-repo, in front of the switch's repositories. */
@@ -132,8 +142,9 @@ export function lockLocation(file: OpamFile): string | undefined {
   return normal;
 }
 
-/** The package with the sources from its lock file. Throws OrbError failed. */
-function withDuniverse(file: OpamFile, directory: string): OpamFile {
+/** The package with what its lock file says: the sources, and who needs whom. Throws OrbError failed. */
+async function withLock(wish: UnikernelWish, directory: string): Promise<OpamFile> {
+  const { file } = wish;
   const location = lockLocation(file);
   if (location === undefined) return file;
   const path = join(directory, location);
@@ -142,9 +153,63 @@ function withDuniverse(file: OpamFile, directory: string): OpamFile {
       why: "x-mirage-pre-build is to lock the sources",
     });
   }
-  const value = fieldOf(parseOpam(readFileSync(path, "utf8")), DUNIVERSE_FIELD);
+  const lock = parseOpam(readFileSync(path, "utf8"));
+  const value = fieldOf(lock, DUNIVERSE_FIELD);
   if (value === undefined) throw new OrbError("failed", `${location} has no ${DUNIVERSE_FIELD}`);
-  return setField(file, DUNIVERSE_FIELD, value);
+  const complete = setField(file, DUNIVERSE_FIELD, value);
+  const dependencies = await dependenciesOf(wish, lock);
+  return dependencies === undefined ? complete : setField(complete, DEPENDENCIES_FIELD, dependencies);
+}
+
+/** Undefined, and told, where they can't be known: they are for pictures only. */
+async function dependenciesOf(
+  { opam, name, file, system }: UnikernelWish,
+  lock: OpamFile,
+): Promise<OpamValue | undefined> {
+  const variables = filterVariables(system);
+  try {
+    const locked = lockedVersions(lock, variables);
+    const files = await showAll(
+      opam,
+      [...locked].map(([name, version]) => `${name}.${version}`),
+    );
+    // A version that no repository has any more is looked up as any other of that name.
+    const others = [...locked.keys()].filter((name) => !files.has(name));
+    for (const [name, other] of await showAll(opam, others)) files.set(name, other);
+    return lockedDependencies(name, file, locked, files, variables);
+  } catch (error) {
+    if (!(error instanceof OpamError)) throw error;
+    say(`no ${DEPENDENCIES_FIELD}: ${error.message}`);
+    return undefined;
+  }
+}
+
+/** The opam files of some packages, by name, as far as the repositories have them. */
+async function showAll(opam: Opam, packages: readonly string[]): Promise<Map<string, OpamFile>> {
+  const files = new Map<string, OpamFile>();
+  if (packages.length === 0) return files;
+  const { stdout } = await opam.try("show", inSwitch(opam), "--raw", ...packages);
+  for (const text of stdout.split(/^(?=opam-version:)/m)) {
+    const file = parseOpam(text);
+    const name = textOf(file, "name");
+    if (name !== undefined) files.set(name, file);
+  }
+  return files;
+}
+
+function filterVariables({
+  arch,
+  os,
+  osFamily,
+  osVersion,
+  osDistribution,
+}: SystemVariables): FilterVariables {
+  const all = {
+    ...{ arch, os, "os-family": osFamily, "os-version": osVersion, "os-distribution": osDistribution },
+  };
+  return new Map(
+    Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
+  );
 }
 
 /** With a field at the end, in the place of one of that name. */
@@ -170,16 +235,15 @@ export async function installFrom(
     rmSync(join(directory, stray), { recursive: true, force: true });
   writeFileSync(join(directory, `${name}.opam`), printOpam(withoutSource(file)));
   await opam.run("pin", "pin", "add", inSwitch(opam), "--no-action", "--kind=path", full, directory);
-  await opam.run(
-    `installing ${full}`,
-    "install",
-    inSwitch(opam),
-    "--inplace-build",
-    ...options.opamOptions,
-    name,
-  );
-  const changes = readChanges(opam.prefix, name);
-  await opam.run("pin", "pin", "remove", inSwitch(opam), "--no-action", name);
+  let changes: ReturnType<typeof readChanges>;
+  try {
+    const more = ["--inplace-build", ...options.opamOptions];
+    await opam.run(`installing ${full}`, "install", inSwitch(opam), ...more, name);
+    changes = readChanges(opam.prefix, name);
+  } finally {
+    // Nothing that is pinned to a directory can be exported, and what failed leaves its inputs as well.
+    await opam.try("pin", "remove", inSwitch(opam), "--no-action", name);
+  }
   const stored = join(opam.prefix, ".opam-switch/packages", full, "opam");
   mkdirSync(dirname(stored), { recursive: true });
   writeFileSync(stored, printOpam(file));

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync, rmSync, symlinkSync, mkdirSync, writeFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { parseAtom } from "../../../src/builds/orb/build.ts";
+import { parseAtom, readSolution } from "../../../src/builds/orb/build.ts";
 import { cachePath, fetchAll, gitSource } from "../../../src/builds/orb/download.ts";
 import {
   buildEnvironment,
@@ -13,6 +13,7 @@ import {
   sanitisePath,
   systemDifferences,
 } from "../../../src/builds/orb/environment.ts";
+import { withFullCommits } from "../../../src/builds/orb/full-commits.ts";
 import { collectOutputs } from "../../../src/builds/orb/outputs.ts";
 import { OPAM_STAND_IN } from "../../../src/builds/orb/stand-in.ts";
 import { linuxVariables, normaliseArch } from "../../../src/builds/orb/system-variables.ts";
@@ -30,12 +31,22 @@ describe("build-environment", () => {
     const environment = buildEnvironment({
       home: "/home/user/orb/home",
       path: "/usr/local/bin:/usr/bin:/bin:/home/user/bin",
+      isPathFirst: false,
       date: 1_589_138_087.5,
       solverTimeout: "300",
       name: "duration",
       place,
     });
     expect(formatRecord(environment, place.name, debian)).toBe(vector("build-environment"));
+  });
+
+  test("has HOME and PATH in the order of whoever called", () => {
+    const place = placeSwitch("/r/s", undefined);
+    const wish = { home: "/h", path: "/bin", date: 1, solverTimeout: undefined, name: "n", place };
+    const first = (isPathFirst: boolean) =>
+      [...buildEnvironment({ ...wish, isPathFirst }).keys()].slice(0, 3);
+    expect(first(false)).toEqual(["HOME", "PATH", "SOURCE_DATE_EPOCH"]);
+    expect(first(true)).toEqual(["PATH", "HOME", "SOURCE_DATE_EPOCH"]);
   });
 
   test("comes back as it was written, whatever the values are", () => {
@@ -96,6 +107,55 @@ test("packages are named with or without a version", () => {
   expect(parseAtom("duration")).toEqual({ name: "duration", version: undefined });
   for (const text of ["", "-y", "a>=1", "a b", "a.", "../a", "a;b"])
     expect(() => parseAtom(text)).toThrow("is no package");
+});
+
+test("what opam would install is read from what every opam prints", () => {
+  const solution = [
+    { name: "base-bytes", version: "base" },
+    { name: "lwt", version: "5.7.0" },
+  ];
+  const old =
+    "The following actions would be performed:\n  - install base-bytes base  [required by lwt]\n  ∗ install lwt        5.7.0\n===== 2 to install =====\n";
+  const since =
+    "The following actions would be performed:\n=== install 2 packages\n  - base-bytes base  [required by lwt]\n  ∗ lwt        5.7.0\n";
+  expect(readSolution(old)).toEqual(solution);
+  expect(readSolution(since)).toEqual(solution);
+  expect(readSolution("Nothing to do.\n")).toEqual([]);
+});
+
+describe("an export's commits", () => {
+  const commit = "0123456789abcdef0123456789abcdef01234567";
+  const place = "git+https://git.example.org/somebody/something.git";
+  const exported = (hash: string) => `opam-version: "2.0"
+installed: ["a.1" "b.2"]
+package "a" {
+  url {
+    src: "${place}#${hash}"
+  }
+}
+package "b" {
+  url {
+    src: "https://example.org/b#01234567"
+    checksum: "md5=${"0".repeat(32)}"
+  }
+}
+`;
+
+  test("are whole, as newer opams write them, and lines are broken as they break them", () => {
+    const asked: string[] = [];
+    const whole = withFullCommits(exported("01234567"), (full) => {
+      asked.push(full);
+      return commit;
+    });
+    expect(asked).toEqual(["a.1"]);
+    expect(whole).toBe(exported(commit).replace(`src: "git`, `src:\n      "git`));
+  });
+
+  test("stay as they are where nobody knows better", () => {
+    for (const known of [undefined, commit.replace("0", "f")])
+      expect(withFullCommits(exported("01234567"), () => known)).toBe(exported("01234567"));
+    expect(withFullCommits(exported(commit), () => commit)).toBe(exported(commit));
+  });
 });
 
 test("git sources name a commit", () => {
@@ -177,7 +237,9 @@ added: [
   expect(readFileSync(join(out, "bin/a b;c"), "utf8")).toBe("one");
   expect(readFileSync(join(out, "bin/inside"), "utf8")).toBe("one");
   expect(existsSync(join(out, "bin/outside"))).toBe(false);
-  expect(readFileSync(join(out, "pkg.build-hashes"), "utf8")).toBe(text);
+  // As the original's, it ends without a newline.
+  expect(readFileSync(join(out, "pkg.build-hashes"), "utf8")).toBe(text.trimEnd());
+  expect(vector("duration.build-hashes")).toBe(vector("duration.build-hashes").trimEnd());
   const escaping = `opam-version: "2.0"\nadded: "../x" {"F:${"0".repeat(32)}"}\n`;
   expect(() => collectOutputs(prefix, out, "pkg", escaping, readChangeRecord(escaping))).toThrow(
     "outside of its prefix",

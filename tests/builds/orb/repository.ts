@@ -1,13 +1,18 @@
 /**
- * A small opam repository of our own, served on loopback: a compiler that is the system's, a library, a unikernel made
- * with gcc from assets/hello, one that embeds the time, one that embeds its place, and one that is built as MirageOS 4
- * unikernels are, with a lock file and vendored sources.
+ * A small opam repository of our own, served on loopback: the system's OCaml as the compiler, a library in OCaml, a
+ * unikernel made with it and gcc from assets/hello, one that embeds the time, one that embeds its place, and two that
+ * are built as MirageOS 4 unikernels are.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { archive, hex, zipOf } from "./archives.ts";
+import { type GitServer, gitServer } from "./git-server.ts";
+import { addMirage } from "./mirage-packages.ts";
 
 const HELLO = join(import.meta.dir, "../../../assets/hello");
+/** The programs that its packages are built with. */
+export const REPOSITORY_NEEDS = ["opam", "ocamlopt", "gcc", "git", "curl", "rsync", "unzip", "python3"];
 
 export interface OpamRepository extends Disposable {
   /** For --repos: http://127.0.0.1:PORT */
@@ -15,40 +20,9 @@ export interface OpamRepository extends Disposable {
   readonly port: number;
   /** Paths that were asked for. */
   readonly requests: string[];
+  readonly git: GitServer;
   /** Adds a file to what is served, or replaces it. */
   serve(path: string, bytes: Uint8Array): void;
-}
-
-const hex = (kind: "md5" | "sha256", bytes: Uint8Array) =>
-  new Bun.CryptoHasher(kind).update(bytes).digest("hex");
-
-/** An archive of some files, the same whenever it is made. `compress`: an option of tar. */
-function archive(
-  files: Readonly<Record<string, string | Uint8Array>>,
-  top: string,
-  compress: string,
-): Uint8Array {
-  const scratch = mkdtempSync(join(tmpdir(), "robur-test-archive-"));
-  try {
-    for (const [path, content] of Object.entries(files)) {
-      const at = join(scratch, top, path);
-      mkdirSync(dirname(at), { recursive: true });
-      writeFileSync(at, content, { mode: path.endsWith(".sh") ? 0o755 : 0o644 });
-    }
-    const same = [
-      "--sort=name",
-      "--mtime=@0",
-      "--owner=0",
-      "--group=0",
-      "--numeric-owner",
-      "--mode=u+rw,go=rX",
-    ];
-    const made = Bun.spawnSync(["tar", "-c", compress, ...same, "-C", scratch, top === "" ? "." : top]);
-    if (!made.success) throw new Error(made.stderr.toString());
-    return made.stdout;
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
 }
 
 const PLAIN = 'opam-version: "2.0"\nmaintainer: "tests@example.org"\n';
@@ -57,12 +31,15 @@ const PLAIN = 'opam-version: "2.0"\nmaintainer: "tests@example.org"\n';
 export function serveRepository(port = 0): OpamRepository {
   const files = new Map<string, Uint8Array>();
   const requests: string[] = [];
+  const place = mkdtempSync(join(tmpdir(), "robur-test-git-"));
+  const git = gitServer(place);
   const server = Bun.serve({
     hostname: "127.0.0.1",
     port,
     fetch(request) {
       const { pathname } = new URL(request.url);
       requests.push(pathname);
+      if (pathname.startsWith("/git/")) return git.answer(request);
       const found = files.get(pathname);
       return found === undefined
         ? new Response("none", { status: 404 })
@@ -82,21 +59,52 @@ export function serveRepository(port = 0): OpamRepository {
     packages[`packages/${name}/${name}.${version}/opam`] = text;
   };
   addPackages(add, url, serve);
+  addMirage({ url, git, add, serve });
   const index = archive(packages, "", "--gzip");
   serve("/index.tar.gz", index);
   serve("/repo", new TextEncoder().encode(packages["repo"]!));
-  return { url, port: server.port!, requests, serve, [Symbol.dispose]: () => void server.stop(true) };
+  return {
+    ...{ url, port: server.port!, requests, git, serve },
+    [Symbol.dispose]() {
+      void server.stop(true);
+      rmSync(place, { recursive: true, force: true });
+    },
+  };
 }
 
 type Add = (name: string, version: string, body: string, source?: Uint8Array) => void;
 
+/** As opam's own repository has it: there is the version that the system has, and no other. */
+function addCompiler(add: Add): void {
+  const version = Bun.spawnSync(["ocamlopt", "-version"]).stdout.toString().trim();
+  add(
+    "ocaml-system",
+    version,
+    `flags: compiler
+available: sys-ocaml-version = "${version}"
+build: ["ocamlopt" "-version"]
+`,
+  );
+}
+
+/** What the library says in the place of the unikernel's own words. */
+export const GREETING = "Hello from OCaml!";
+
 function addPackages(add: Add, url: string, serve: OpamRepository["serve"]): void {
-  add("conf-cc", "1", 'build: ["cc" "--version"]\nflags: conf\n');
-  const greeting = archive({ "greeting.txt": "Hello\n" }, "greeting-1.0", "--gzip");
+  addCompiler(add);
+  const greeting = archive({ "greeting.ml": `let text = "${GREETING}"\n` }, "greeting-1.0", "--gzip");
   add(
     "greeting",
     "1.0",
-    'depends: ["conf-cc"]\ninstall: ["install" "-D" "-m" "644" "greeting.txt" "%{lib}%/greeting/greeting.txt"]\n',
+    `depends: ["ocaml-system"]
+build: [
+  ["ocamlopt" "-c" "greeting.ml"]
+  ["ocamlopt" "-a" "greeting.cmx" "-o" "greeting.cmxa"]
+]
+install: [
+  "install" "-D" "-m" "644" "-t" "%{lib}%/greeting" "greeting.cmi" "greeting.cmx" "greeting.cmxa" "greeting.a"
+]
+`,
     greeting,
   );
   for (const version of ["1.0", "1.1"]) {
@@ -104,7 +112,11 @@ function addPackages(add: Add, url: string, serve: OpamRepository["serve"]): voi
       "hello",
       version,
       `depends: ["greeting" {= "1.0"}]
-build: ["sh" "build.sh" "out"]
+build: [
+  ["ocamlopt" "-I" "%{lib}%/greeting" "greeting.cmxa" "greet.ml" "-o" "greet"]
+  ["./greet" "hello.c"]
+  ["sh" "build.sh" "out"]
+]
 install: [
   ["install" "-D" "-m" "755" "out/hello.hvt" "%{bin}%/hello.hvt"]
   ["install" "-D" "-m" "644" "out/hello.spt" "%{share}%/hello/hello.spt"]
@@ -113,12 +125,25 @@ install: [
       helloSource(version),
     );
   }
+  // A program of the operating system's, which opam is to install first.
+  const depexts = 'depexts: [["hello"] {os-family = "debian" | os-family = "ubuntu"}]\nflags: conf\n';
+  add("conf-hello", "1", `build: ["hello" "--version"]\n${depexts}`);
+  add(
+    "greeter",
+    "1.0",
+    `depends: ["conf-hello"]
+build: ["sh" "-c" "hello > hello.txt"]
+install: ["install" "-D" "-m" "644" "hello.txt" "%{bin}%/greeter"]
+`,
+    greeting,
+  );
   add("broken", "1.0", 'depends: ["greeting"]\nbuild: ["false"]\n', greeting);
+  add("endless", "1.0", 'build: ["sleep" "60"]\n');
   add("half", "1.0", 'x-mirage-configure: ["true"]\n', greeting);
   add(
     "clock",
     "1.0",
-    `depends: ["conf-cc"]
+    `depends: ["ocaml-system"]
 build: ["sh" "-c" "date +%s%N > now; echo same > same"]
 install: [
   ["install" "-D" "-m" "755" "now" "%{bin}%/clock.hvt"]
@@ -130,7 +155,7 @@ install: [
   add(
     "placed",
     "1.0",
-    `depends: ["conf-cc"]
+    `depends: ["ocaml-system"]
 build: ["sh" "-c" "pwd > place"]
 install: ["install" "-D" "-m" "755" "place" "%{bin}%/placed.hvt"]
 `,
@@ -138,6 +163,21 @@ install: ["install" "-D" "-m" "755" "place" "%{bin}%/placed.hvt"]
   );
   addUnikernel(add, url, serve);
 }
+
+/** Puts the library's greeting in the place of the one in a C file. */
+const GREET = `let own = "\\"Hello from robur!\\""
+let rec replace text at =
+  if String.sub text at (String.length own) = own then
+    String.sub text 0 at ^ "\\"" ^ Greeting.text ^ "\\""
+    ^ String.sub text (at + String.length own) (String.length text - at - String.length own)
+  else replace text (at + 1)
+let () =
+  let input = open_in_bin Sys.argv.(1) in
+  let text = really_input_string input (in_channel_length input) in
+  let output = open_out_bin Sys.argv.(1) in
+  output_string output (replace text 0);
+  close_out output
+`;
 
 function helloSource(version: string): Uint8Array {
   const names = [
@@ -153,7 +193,7 @@ function helloSource(version: string): Uint8Array {
     "build.sh",
   ];
   const files = Object.fromEntries(names.map((name) => [name, readFileSync(join(HELLO, name))]));
-  return archive(files, `hello-${version}`, "--gzip");
+  return archive({ ...files, "greet.ml": GREET }, `hello-${version}`, "--gzip");
 }
 
 /** Four vendored sources, packed in the four ways. */
@@ -201,20 +241,4 @@ x-mirage-opam-lock-location: "mirage/vendoring.opam.locked"
 `,
     source,
   );
-}
-
-function zipOf(files: Readonly<Record<string, string>>): Uint8Array {
-  const scratch = mkdtempSync(join(tmpdir(), "robur-test-zip-"));
-  try {
-    for (const [path, text] of Object.entries(files)) {
-      mkdirSync(join(scratch, dirname(path)), { recursive: true });
-      writeFileSync(join(scratch, path), text);
-    }
-    const tops = new Set(Object.keys(files).map((path) => path.split("/")[0]!));
-    const made = Bun.spawnSync(["python3", "-m", "zipfile", "-c", "made.zip", ...tops], { cwd: scratch });
-    if (!made.success) throw new Error(made.stderr.toString());
-    return readFileSync(join(scratch, "made.zip"));
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
 }
