@@ -161,6 +161,22 @@ describe("webhooks", () => {
       expect([answer.status, (await errorOf(answer)).code]).toEqual([422, "invalid-target"]);
     }
   });
+
+  test("for an event that there isn't are refused: they would stay silent", async () => {
+    const harness = createHarness();
+    const given = { name: "x", kind: "webhook", target };
+    for (const event of ["build.finnished", "unikernels.*"]) {
+      const answer = await harness.ask("/api/v1/hooks", {
+        json: { ...given, events: ["*", event] },
+        socket: true,
+      });
+      expect([answer.status, (await errorOf(answer)).code]).toEqual([422, "invalid-event"]);
+    }
+    const { hook } = await addHook(harness, { ...given, events: ["build.*", "unikernel.failed"] });
+    const json = { events: ["build.started"] };
+    const changed = await harness.ask(`/api/v1/hooks/${hook.id}`, { json, socket: true, method: "PATCH" });
+    expect([changed.status, (await errorOf(changed)).code]).toEqual([422, "invalid-event"]);
+  });
 });
 
 describe("other hooks", () => {

@@ -4,8 +4,20 @@ import type { Build } from "../../store/api.ts";
 import { resultText } from "../builds/original-json.ts";
 import { buildPath } from "../builds/paths.ts";
 
-/** Kinds that are not of a unikernel. */
-const OTHERS: Partial<Record<EventKind, string>> = {
+/** What hooks call the kinds of events. */
+const NAMES: Record<EventKind, string> = {
+  created: "unikernel.created",
+  starting: "unikernel.starting",
+  running: "unikernel.running",
+  stopping: "unikernel.stopping",
+  stopped: "unikernel.stopped",
+  failed: "unikernel.failed",
+  "backing-off": "unikernel.backing-off",
+  looping: "unikernel.looping",
+  adopted: "unikernel.adopted",
+  updated: "unikernel.updated",
+  renamed: "unikernel.renamed",
+  removed: "unikernel.removed",
   "policy-set": "policy.set",
   "policy-removed": "policy.removed",
   "image-put": "image.put",
@@ -47,9 +59,10 @@ export interface Message {
   readonly host: string;
 }
 
-export function eventName(kind: EventKind): string {
-  return OTHERS[kind] ?? `unikernel.${kind}`;
-}
+/** All that a hook can be told of, but for tests. */
+export const EVENT_NAMES: readonly string[] = Object.values(NAMES);
+
+export const eventName = (kind: EventKind): string => NAMES[kind];
 
 export function messageOf(event: OrchestratorEvent, build: Build | undefined, host: string): Message {
   return {

@@ -3,7 +3,8 @@ import { hostname } from "node:os";
 import { Elysia, t } from "elysia";
 import { newSecret } from "../accounts/secrets.ts";
 import type { ServerContext } from "../context.ts";
-import type { Message } from "../hooks/message.ts";
+import { EVENT_NAMES, type Message } from "../hooks/message.ts";
+import { wantsEvent } from "../hooks/schedule.ts";
 import { HttpError, notFound } from "../http/http-error.ts";
 import {
   type Hook,
@@ -43,6 +44,15 @@ function checkTarget({ kind, target }: Pick<NewHook, "kind" | "target">): void {
   });
 }
 
+/** Throws HttpError for a pattern that means no event: such a hook would stay silent for ever. */
+function checkEvents({ events }: Pick<NewHook, "events">): void {
+  const unknown = events.find((pattern) => !EVENT_NAMES.some((name) => wantsEvent([pattern], name)));
+  if (unknown === undefined) return;
+  throw new HttpError(422, "invalid-event", `there is no event ${unknown}`, {
+    hint: `* for all, unikernel.* for a family of them, or of ${EVENT_NAMES.join(", ")}`,
+  });
+}
+
 export function hookRoutes({ db, now, wakeHooks }: ServerContext) {
   const existing = (id: number): Hook => {
     const hook = findHook(db, id);
@@ -57,6 +67,7 @@ export function hookRoutes({ db, now, wakeHooks }: ServerContext) {
       "",
       ({ body, set }) => {
         checkTarget(body);
+        checkEvents(body);
         // A webhook's key is made here and shown once, as tokens are.
         const secret = body.secret ?? (body.kind === "webhook" ? newSecret() : undefined);
         const hook = addHook(db, { ...body, secret, enabled: body.enabled ?? true }, now());
@@ -70,6 +81,7 @@ export function hookRoutes({ db, now, wakeHooks }: ServerContext) {
       ({ params, body }) => {
         const hook = { ...existing(params.hook), ...body };
         checkTarget(hook);
+        checkEvents(hook);
         return seen(changeHook(db, params.hook, hook));
       },
       { params: OneHook, body: t.Partial(Fields), detail: { tags, summary: "Change one" } },
