@@ -28,6 +28,9 @@ const PACKAGES: Readonly<Record<string, string>> = {
   // opam copies pinned sources with it
   rsync: "rsync",
   mmdebstrap: "mmdebstrap",
+  podman: "podman",
+  // where control groups are of both versions, podman's own runtime gives up
+  runc: "runc",
   bwrap: "bubblewrap",
   newuidmap: "uidmap",
   udhcpc: "udhcpc",

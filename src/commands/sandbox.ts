@@ -11,7 +11,7 @@ one, by mmdebstrap; jobs that run keep theirs when it is made anew. What a platf
 platforms/NAME/definition.json in the data directory, which also defines further ones:
 
   {"suite": "trixie", "components": ["main"], "packages": ["opam", "ocaml-nox"],
-   "mirror": "https://deb.debian.org/debian", "image": "debian:13"}
+   "mirror": "https://deb.debian.org/debian", "image": "docker.io/library/debian:13"}
 
 What it leaves out is as built in for that name; packages come beside those that the distribution
 requires, and image is what docker or podman take (robur serve --sandbox).`;

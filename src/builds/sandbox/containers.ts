@@ -67,6 +67,21 @@ function cannot(program: ContainerProgram, what: string, hint: string): SandboxE
   });
 }
 
+/** Where the two find their settings, images and daemon, a user's own also. Containers see none of these. */
+const OWN_VARIABLES =
+  /^(HOME|TMPDIR|XDG_(RUNTIME|CONFIG|DATA)_(DIR|HOME)|DBUS_SESSION_BUS_ADDRESS|(DOCKER|CONTAINERS?|REGISTRY|STORAGE)_\w+|(HTTPS?|NO)_PROXY)$/i;
+
+/** Of a process's environment what docker and podman are given. */
+export function ownVariables(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(environment).flatMap(([name, value]) =>
+      value !== undefined && OWN_VARIABLES.test(name) ? [[name, value] as const] : [],
+    ),
+  );
+}
+
 /** Sandboxes of one worker. Throws SandboxError no-sandbox where the program isn't installed. */
 export function openContainers(
   dataDirectory: string,
@@ -75,42 +90,47 @@ export function openContainers(
   onLine?: (line: string) => void,
 ): Sandboxes {
   const path = needProgram(program);
+  const environment = ownVariables(process.env);
   const all = join(dataDirectory, "containers");
   mkdirSync(all, { recursive: true, mode: 0o700 });
   return {
     async prepare(wish) {
       const { image } = definitionOf(dataDirectory, wish.platform);
-      const id = await needImage(program, path, image, onLine);
+      const id = await needImage({ program, path, environment }, image, onLine);
       const name = `robur-build-${crypto.randomUUID()}`;
-      return prepareContainer({ all, program, path, name, image, id, executable }, wish);
+      return prepareContainer({ all, program, path, environment, name, image, id, executable }, wish);
     },
     shell: async () => undefined,
     async sweep() {
       for (const name of readdirSync(all)) {
         const owner = readIdentity(join(all, name, "owner.json"));
         if (owner !== undefined && isAlive(owner)) continue;
-        await call([path, "rm", "--force", name]);
+        await call([path, ...removal(program, name)], { environment });
         await removeTree(join(all, name), OWN);
       }
     },
   };
 }
 
+/** At once: docker kills what it is to remove, podman waits for ten seconds. */
+const removal = (program: ContainerProgram, name: string) => [
+  ...["rm", "--force", ...(program === "podman" ? ["--time", "0"] : []), name],
+];
+
 /** What containers leave is this process's user's, as far as it may be removed at all. */
 const OWN = { under: [] };
 
 /** An image's identifier; it is fetched if need be. Throws SandboxError no-sandbox. */
 async function needImage(
-  program: ContainerProgram,
-  path: string,
+  { program, path, environment }: Pick<ContainerPlace, "program" | "path" | "environment">,
   image: string,
   onLine: ((line: string) => void) | undefined,
 ): Promise<string> {
-  const inspect = () => call([path, "image", "inspect", "--format", "{{.Id}}", image]);
+  const inspect = () => call([path, "image", "inspect", "--format", "{{.Id}}", image], { environment });
   let asked = await inspect();
   if (asked.status !== 0) {
     onLine?.(`${program} pull ${image}`);
-    const pulled = await call([path, "pull", "--quiet", image], { onLine });
+    const pulled = await call([path, "pull", "--quiet", image], { onLine, environment });
     asked = pulled.status === 0 ? await inspect() : pulled;
   }
   const id = asked.stdout.trim();
@@ -125,6 +145,7 @@ interface ContainerPlace {
   readonly all: string;
   readonly program: ContainerProgram;
   readonly path: string;
+  readonly environment: Readonly<Record<string, string>>;
   readonly name: string;
   readonly image: string;
   readonly id: string;
@@ -132,7 +153,7 @@ interface ContainerPlace {
 }
 
 async function prepareContainer(place: ContainerPlace, wish: SandboxWish): Promise<Sandbox> {
-  const { all, program, path, name, image, id, executable } = place;
+  const { all, program, path, environment, name, image, id, executable } = place;
   const home = join(all, name);
   const directory = join(home, "build");
   const command = scriptCommand(wish.script, `${JOB_DIRECTORY}/${SCRIPT}`);
@@ -148,10 +169,10 @@ async function prepareContainer(place: ContainerPlace, wish: SandboxWish): Promi
   }
   writeFileSync(join(directory, SCRIPT), wish.script);
   chmodSync(join(directory, SCRIPT), 0o755);
-  const remove = () => call([path, "rm", "--force", name]);
+  const remove = () => call([path, ...removal(program, name)], { environment });
   return {
     argv: [path, ...run],
-    environment: { PATH: SYSTEM_PATH },
+    environment: { PATH: SYSTEM_PATH, ...environment },
     directory,
     origin: { kind: program, packagesSha256: undefined, description: `${program} image ${image} (${id})` },
     async kill() {

@@ -13,7 +13,7 @@ export interface PlatformDefinition {
   readonly packages: readonly string[];
   /** A line of sources.list, a URL, or a file; undefined: the host's own sources for its own suite, else the default. */
   readonly mirror?: string;
-  /** The image that docker or podman takes. */
+  /** The image that docker or podman takes. With its registry: podman knows none by itself. */
   readonly image: string;
 }
 
@@ -40,10 +40,10 @@ const ubuntu = (suite: string, image: string): PlatformDefinition => ({
 });
 
 const BUILT_IN: Readonly<Record<string, PlatformDefinition>> = {
-  "debian-12": debian("bookworm", "debian:12"),
-  "debian-13": debian("trixie", "debian:13"),
-  "ubuntu-22.04": ubuntu("jammy", "ubuntu:22.04"),
-  "ubuntu-24.04": ubuntu("noble", "ubuntu:24.04"),
+  "debian-12": debian("bookworm", "docker.io/library/debian:12"),
+  "debian-13": debian("trixie", "docker.io/library/debian:13"),
+  "ubuntu-22.04": ubuntu("jammy", "docker.io/library/ubuntu:22.04"),
+  "ubuntu-24.04": ubuntu("noble", "docker.io/library/ubuntu:24.04"),
 };
 
 /** The names that need no definition. */

@@ -53,17 +53,25 @@ export interface Called {
   readonly stderr: string;
 }
 
-/** Runs to the end. `onLine` is given each line of its standard error. */
+interface CallOptions {
+  /** Given each line of its standard error. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  readonly input?: string;
+  /** Beside PATH and the locale. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/** Runs to the end. */
 export async function call(
   argv: readonly string[],
-  { onLine, input }: { onLine?: ((line: string) => void) | undefined; input?: string } = {},
+  { onLine, input, environment }: CallOptions = {},
 ): Promise<Called> {
   const child = Bun.spawn([...argv], {
     cwd: "/",
     stdin: input === undefined ? "ignore" : new TextEncoder().encode(input),
     stdout: "pipe",
     stderr: "pipe",
-    env: { PATH: SYSTEM_PATH, LC_ALL: "C" },
+    env: { PATH: SYSTEM_PATH, LC_ALL: "C", ...environment },
   });
   const [stdout, stderr, status] = await Promise.all([
     child.stdout.text(),

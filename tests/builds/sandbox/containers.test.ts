@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openContainers } from "../../../src/builds/sandbox/containers.ts";
+import { openContainers, ownVariables } from "../../../src/builds/sandbox/containers.ts";
 import { parsePlatform } from "../../../src/store/api.ts";
 import { command, environment, run, temporaryDirectory } from "../../robur.ts";
 
@@ -18,7 +18,7 @@ function fakeProgram(name: "docker" | "podman"): { path: string; calls: () => st
 echo "$*" >> ${calls}
 case "$1" in
   image) [ -e ${path}/pulled ] || { echo "Error: no such image" >&2; exit 1; }; echo ${ID} ;;
-  pull) [ "$3" = debian:13 ] || { echo "denied" >&2; exit 1; }; echo "fetching" >&2; touch ${path}/pulled ;;
+  pull) [ "$3" = docker.io/library/debian:13 ] || { echo "denied" >&2; exit 1; }; echo "fetching" >&2; touch ${path}/pulled ;;
   run)
     while [ "$1" != --workdir ]; do
       case "$1 $2" in "--volume "*:/build) cd "\${2%:/build}" ;; esac
@@ -52,7 +52,7 @@ describe("a container", () => {
         await using sandbox = await containers.prepare(wish);
         expect(sandbox.origin).toEqual({
           ...{ kind: "podman", packagesSha256: undefined },
-          description: `podman image debian:13 (${ID})`,
+          description: `podman image docker.io/library/debian:13 (${ID})`,
         });
         const child = Bun.spawn([...sandbox.argv], { env: { ...sandbox.environment }, stdout: "pipe" });
         expect(await child.stdout.text()).toBe("given\n");
@@ -62,19 +62,19 @@ describe("a container", () => {
       })();
       expect(existsSync(place)).toBe(false);
       expect(readdirSync(join(data, "containers"))).toEqual([]);
-      expect(said).toEqual(["podman pull debian:13", "fetching"]);
+      expect(said).toEqual(["podman pull docker.io/library/debian:13", "fetching"]);
       const [asked, pulled, again, started = "", removed = ""] = calls();
       expect([asked, pulled, again]).toEqual([
-        "image inspect --format {{.Id}} debian:13",
-        "pull --quiet debian:13",
-        "image inspect --format {{.Id}} debian:13",
+        "image inspect --format {{.Id}} docker.io/library/debian:13",
+        "pull --quiet docker.io/library/debian:13",
+        "image inspect --format {{.Id}} docker.io/library/debian:13",
       ]);
       const name = /--name (robur-build-\S+)/.exec(started)?.[1];
       expect(started).toEndWith(`--workdir /build ${ID} /build/script.sh`);
       expect(started).toContain("--network none");
       // Bounds of the machine, though the job has no limits of its own.
       expect(started).toMatch(/--memory \d+m .*--pids-limit 8192/);
-      expect(removed).toBe(`rm --force ${name}`);
+      expect(removed).toBe(`rm --force --time 0 ${name}`);
       const unknown = { ...wish, platform: parsePlatform("debian-12")! };
       await expect(
         containers.prepare({ ...unknown, files: [{ name: "../x", content: new Uint8Array() }] }),
@@ -82,6 +82,12 @@ describe("a container", () => {
     } finally {
       process.env["PATH"] = process.env["PATH"]!.slice(path.length + 1);
     }
+  });
+
+  test("leaves the program its user's settings, which the job doesn't see", () => {
+    const given = { HOME: "/home/alice", XDG_RUNTIME_DIR: "/run/user/1000", DOCKER_HOST: "unix:///d.sock" };
+    const others = { ROBUR_TOKEN: "secret", LD_PRELOAD: "/x.so", HOMEPAGE: "x", CONTAINERS_CONF: undefined };
+    expect(ownVariables({ ...given, ...others })).toEqual(given);
   });
 
   test("of a dead worker is removed by the next", async () => {
