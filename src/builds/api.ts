@@ -160,17 +160,3 @@ export function refuse(
 ): { ok: false; refusal: Refusal } {
   return { ok: false, refusal: hint === undefined ? { code, message } : { code, message, hint } };
 }
-
-/** A result as the original programs say it: `exited 0`, `execution aborted: timeout`. */
-export function sayResult(result: BuildResult): string {
-  switch (result.kind) {
-    case "exited":
-      return `exited ${result.code}`;
-    case "signalled":
-      return `signalled ${result.signal}`;
-    case "stopped":
-      return `stopped ${result.signal}`;
-    case "message":
-      return `execution aborted: ${result.text}`;
-  }
-}

@@ -9,7 +9,7 @@ import { write } from "../db/open.ts";
 import { errorLine } from "../lib/errors.ts";
 import type { BuildStore, ContentSession, ContentStore } from "../store/api.ts";
 import type { ConsoleLine, JobDefinition, JobName, Outcome, Platform, Run, RunId } from "./api.ts";
-import { done, refuse, sayResult } from "./api.ts";
+import { done, refuse } from "./api.ts";
 import { isProcess, localWorkerPid } from "./local-workers.ts";
 import { linesBetween } from "./runs/console.ts";
 import { WorkerDesk } from "./runs/desk.ts";
@@ -33,6 +33,7 @@ import { type Change, type ScheduleEvent, decide } from "./schedule/decide.ts";
 import { type Performed, factsOf, nextDue, perform, platformNames, queueOf } from "./schedule/records.ts";
 import { countWaiting, highestPriority, runsBefore } from "./schedule/records.ts";
 import type { ScriptSource } from "./templates.ts";
+import { resultText } from "../protocols/builder/result-text.ts";
 
 export interface BuildServiceOptions {
   readonly db: Database;
@@ -229,7 +230,7 @@ export class BuildService implements AsyncDisposable {
     const run = runById(this.#db, id);
     const endedAt = attempt?.endedAt ?? this.#now();
     if (attempt?.lost !== null && attempt !== undefined) {
-      return { text: sayResult({ kind: "message", text: attempt.lost }), endedAt };
+      return { text: resultText({ kind: "message", text: attempt.lost }), endedAt };
     }
     return { text: run?.outcome ?? "gone", endedAt };
   }

@@ -2,13 +2,14 @@
 import { formatSize } from "../lib/units.ts";
 import { print, printError } from "../linux/libc.ts";
 import type { BuildSummary } from "../store/api.ts";
-import { BUILD_COLUMNS, formatDuration, formatResult } from "./client/build-text.ts";
+import { BUILD_COLUMNS, formatDuration } from "./client/build-text.ts";
 import { type BuildAnswer, listBuilds, listJobs, resolveBuild } from "./client/builds.ts";
 import { ask, connect } from "./client/connect.ts";
 import { sayUnfinished } from "./client/definitions.ts";
 import { type ListFlags, printList } from "./client/list.ts";
 import { confirm } from "./confirm.ts";
 import { formatTable, formatTime, printable } from "./table.ts";
+import { resultText } from "../protocols/builder/result-text.ts";
 
 interface ToHost {
   readonly host: string | undefined;
@@ -51,7 +52,7 @@ export async function show(flags: ToHost & { build: string; json: boolean }): Pr
     ["Build", build.id],
     ["Job", build.job],
     ["Platform", build.platform],
-    ["Result", formatResult(build.result)],
+    ["Result", resultText(build.result)],
     ["Started", formatTime(build.startedAt)],
     ["Took", formatDuration(build.finishedAt - build.startedAt)],
     ["Input", build.inputId],

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { MIB } from "../lib/units.ts";
 import { readSmallFile } from "./libc.ts";
+import { attempt } from "./attempt.ts";
 
 const MOUNT = "/sys/fs/cgroup";
 /** The controllers that are used here, by their names in both versions. */
@@ -195,15 +196,4 @@ function entries({ directories }: ControlGroup): [Controller, string][] {
     const path = directories[controller];
     return path === undefined ? [] : [[controller, path]];
   });
-}
-
-/** Whether it could be done. What can't is told to whoever wants the limit. */
-function attempt(action: () => unknown): boolean {
-  try {
-    action();
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return false;
-    throw error;
-  }
 }

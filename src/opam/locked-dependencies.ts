@@ -6,7 +6,7 @@
 import { OpamError } from "./opam-error.ts";
 import { comparePackageNames } from "./switch-export.ts";
 import { type OpamFile, type OpamValue, elementsOf, fieldOf } from "./syntax.ts";
-import { compareVersions } from "./version.ts";
+import { compareVersions, holds } from "./version.ts";
 
 /** Variables of filters: those that a system has, by opam's names. */
 export type FilterVariables = ReadonlyMap<string, string | boolean>;
@@ -195,27 +195,10 @@ function reduce(value: OpamValue, system: FilterVariables): string | boolean | u
     case "relation": {
       const [left, right] = [value.left, value.right].map((side) => reduce(side, system));
       if (left === undefined || right === undefined) return undefined;
-      return compare(value.operator, compareVersions(String(left), String(right)));
+      // `~` is none of filters.
+      if (value.operator === "~") return undefined;
+      return holds(value.operator, compareVersions(String(left), String(right)));
     }
-    default:
-      return undefined;
-  }
-}
-
-function compare(operator: string, order: number): boolean | undefined {
-  switch (operator) {
-    case "=":
-      return order === 0;
-    case "!=":
-      return order !== 0;
-    case ">=":
-      return order >= 0;
-    case ">":
-      return order > 0;
-    case "<=":
-      return order <= 0;
-    case "<":
-      return order < 0;
     default:
       return undefined;
   }

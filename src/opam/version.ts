@@ -110,21 +110,23 @@ export function matches(constraint: PackageConstraint, { name, version }: OpamPa
 
 /** The same for a version of the constraint's package. */
 export function matchesVersion({ conditions }: PackageConstraint, version: string): boolean {
-  return conditions.every((condition) => {
-    const order = compareVersions(version, condition.version);
-    switch (condition.relation) {
-      case "=":
-        return order === 0;
-      case "!=":
-        return order !== 0;
-      case ">=":
-        return order >= 0;
-      case ">":
-        return order > 0;
-      case "<=":
-        return order <= 0;
-      case "<":
-        return order < 0;
-    }
-  });
+  return conditions.every(({ relation, version: other }) => holds(relation, compareVersions(version, other)));
+}
+
+/** Whether a relation holds between two versions in that order, as compareVersions says it. */
+export function holds(relation: VersionRelation, order: number): boolean {
+  switch (relation) {
+    case "=":
+      return order === 0;
+    case "!=":
+      return order !== 0;
+    case ">=":
+      return order >= 0;
+    case ">":
+      return order > 0;
+    case "<=":
+      return order <= 0;
+    case "<":
+      return order < 0;
+  }
 }

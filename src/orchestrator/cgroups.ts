@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { MIB } from "../lib/units.ts";
 import { readSmallFile } from "../linux/libc.ts";
 import type { UnikernelConfig, UnikernelId } from "./api.ts";
+import { attempt } from "../linux/attempt.ts";
 
 const MOUNT = "/sys/fs/cgroup";
 /** What a tender takes besides its guest's memory at most, in MiB. */
@@ -98,15 +99,4 @@ function directoriesIn(path: string): string[] {
   return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
     entry.isDirectory() ? [entry.name] : [],
   );
-}
-
-/** Whether it could be done. What can't is no fault: limits are for where they are to be had. */
-function attempt(action: () => void): boolean {
-  try {
-    action();
-    return true;
-  } catch (error) {
-    if (error instanceof Error && "code" in error) return false;
-    throw error;
-  }
 }

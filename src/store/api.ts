@@ -3,6 +3,7 @@
  * are values; only faults are thrown. Times are milliseconds since 1970, sizes are bytes.
  */
 import type { Sha256 } from "../lib/sha256.ts";
+import type { Result } from "../protocols/builder/result-text.ts";
 
 export type { Sha256 };
 
@@ -68,11 +69,7 @@ export interface ContentStore extends AsyncDisposable {
 /* ---- builds ---- */
 
 /** How a build ended. Signals are in OCaml's numbers: negative for those that it knows (SIGKILL is -7). */
-export type BuildResult =
-  | { readonly kind: "exited"; readonly code: number }
-  | { readonly kind: "signalled"; readonly signal: number }
-  | { readonly kind: "stopped"; readonly signal: number }
-  | { readonly kind: "message"; readonly text: string };
+export type BuildResult = Result;
 
 export interface Artifact {
   readonly path: string;

@@ -2,10 +2,10 @@
 import type { BuildResult, BuildSummary, Reproductions } from "../../src/store/api.ts";
 import type { RebuildCounts } from "../../src/trust/reproductions.ts";
 import { buildPath } from "../../src/server/builds/paths.ts";
-import { resultText } from "../../src/server/builds/original-json.ts";
 import { formatSize, moment, relative } from "./format.ts";
 import { Icon } from "./icons.tsx";
 import type { PageContext } from "./layout.tsx";
+import { resultText } from "../../src/protocols/builder/result-text.ts";
 
 /** OCaml's numbers of the signals that end builds. */
 const SIGNALS: Readonly<Record<number, string>> = {

@@ -1,7 +1,7 @@
 /** The live console: adds lines as they come, and stays at the end unless somebody has scrolled up. */
 import type { GapJson, LineJson } from "../../src/server/routes/console-json.ts";
-import { ansiRuns } from "../components/ansi.ts";
 import { gapText } from "../components/gap-text.ts";
+import { colouredText, lampOf, lineAdder, withText } from "./console-lines.ts";
 import { openLive } from "./live.ts";
 import { localClock } from "./times.ts";
 
@@ -10,29 +10,8 @@ const KEPT = 2000;
 
 export function mount(element: HTMLElement): void {
   let cursor = element.dataset["after"] ?? "0";
-  let waiting: Node[] = [];
-  let isDrawing = false;
-  element.scrollTop = element.scrollHeight;
-
-  // However fast lines come, the page is drawn once a frame, and no more than what can be seen is kept for it.
-  const draw = () => {
-    isDrawing = false;
-    const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
-    element.querySelector(".empty")?.remove();
-    element.append(...waiting.slice(-KEPT));
-    waiting = [];
-    while (element.childElementCount > KEPT) element.firstElementChild?.remove();
-    if (isAtEnd) element.scrollTop = element.scrollHeight;
-  };
-  const add = (node: Node) => {
-    waiting.push(node);
-    if (waiting.length > 2 * KEPT) waiting = waiting.slice(-KEPT);
-    if (isDrawing) return;
-    isDrawing = true;
-    requestAnimationFrame(draw);
-  };
-
-  const lamp = element.parentElement?.querySelector<HTMLElement>("[data-live]");
+  const add = lineAdder(element, KEPT);
+  const lamp = lampOf(element);
   openLive({
     address: () => `${element.dataset["source"]}?after=${cursor}`,
     on: {
@@ -45,10 +24,7 @@ export function mount(element: HTMLElement): void {
         add(withText("span", "gap", gapText((data as GapJson).gap)));
       },
     },
-    state: (isOpen) => {
-      lamp?.classList.toggle("on", isOpen);
-      if (lamp) lamp.textContent = isOpen ? "live" : "not connected";
-    },
+    state: lamp,
   });
 }
 
@@ -59,15 +35,6 @@ function lineElement({ at, text }: LineJson): HTMLElement {
   time.dateTime = new Date(at).toISOString();
   time.textContent = localClock(at);
   line.append(time);
-  for (const run of ansiRuns(text)) {
-    line.append(run.classes === "" ? run.text : withText("span", run.classes, run.text));
-  }
+  line.append(...colouredText(text));
   return line;
-}
-
-function withText(tag: string, className: string, text: string): HTMLElement {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
 }

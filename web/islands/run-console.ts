@@ -1,5 +1,5 @@
 /** The console of a run: adds lines as they come, and ends with it. */
-import { ansiRuns } from "../components/ansi.ts";
+import { colouredText, lampOf, lineAdder, withText } from "./console-lines.ts";
 import { openLive } from "./live.ts";
 import { refreshSoon } from "./refresh.ts";
 
@@ -17,21 +17,8 @@ const LONGEST = 4000;
 
 export function mount(element: HTMLElement): void {
   let from = Number(element.dataset["from"] ?? "0");
-  let waiting: Node[] = [];
-  let isDrawing = false;
-  element.scrollTop = element.scrollHeight;
-
-  // However fast lines come, the page is drawn once a frame.
-  const draw = () => {
-    isDrawing = false;
-    const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
-    element.querySelector(".empty")?.remove();
-    element.append(...waiting.slice(-KEPT));
-    waiting = [];
-    while (element.childElementCount > KEPT) element.firstElementChild?.remove();
-    if (isAtEnd) element.scrollTop = element.scrollHeight;
-  };
-  const lamp = element.parentElement?.querySelector<HTMLElement>("[data-live]");
+  const add = lineAdder(element, KEPT);
+  const lamp = lampOf(element);
   let isOver = false;
   const end = openLive({
     address: () => `${element.dataset["source"]}?from=${from}`,
@@ -40,23 +27,17 @@ export function mount(element: HTMLElement): void {
         const line = data as RunLineJson;
         if (line.index < from) return;
         from = line.index + 1;
-        waiting.push(lineElement(line));
-        if (waiting.length > 2 * KEPT) waiting = waiting.slice(-KEPT);
-        if (isDrawing) return;
-        isDrawing = true;
-        requestAnimationFrame(draw);
+        add(lineElement(line));
       },
       end: () => {
         isOver = true;
         end();
-        if (lamp) lamp.textContent = "ended";
+        lamp("ended");
         refreshSoon();
       },
     },
     state: (isOpen) => {
-      if (isOver) return;
-      lamp?.classList.toggle("on", isOpen);
-      if (lamp) lamp.textContent = isOpen ? "live" : "not connected";
+      if (!isOver) lamp(isOpen);
     },
   });
 }
@@ -72,16 +53,7 @@ function lineElement({ index, seconds, text }: RunLineJson): HTMLElement {
   number.textContent = String(index + 1);
   line.append(number, withText("span", "stamp", `${seconds.toFixed(3)}s`));
   const words = withText("span", "text", "");
-  for (const run of ansiRuns(text.slice(0, LONGEST))) {
-    words.append(run.classes === "" ? run.text : withText("span", run.classes, run.text));
-  }
+  words.append(...colouredText(text.slice(0, LONGEST)));
   line.append(words);
   return line;
-}
-
-function withText(tag: string, className: string, text: string): HTMLElement {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
 }

@@ -3,7 +3,6 @@
  * as different as they can be made; if that differs, once for each variation, to find the one that the result depends on.
  */
 import type { Sha256 } from "../../lib/sha256.ts";
-import { sayResult } from "../api.ts";
 import { readSystemPackages } from "../attestations/ingredients.ts";
 import { type Attempt, type AttemptOptions, attempt } from "./attempt.ts";
 import { type Explanation, explainDifference } from "./explain.ts";
@@ -11,6 +10,7 @@ import { type OriginalBuild, inputsOf } from "./original-build.ts";
 import { type FileComparison, type OutputFile, type Verdict, compareOutputs, verdictOn } from "./outputs.ts";
 import { rebuildKind } from "./rebuild-job.ts";
 import { type Variation, readVariations } from "./variations.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 
 export interface ReproduceOptions extends AttemptOptions {
   /** Empty: the surroundings are only new, not different. */
@@ -88,7 +88,7 @@ export async function reproduce(
   options.say(`building ${original.job} again on ${original.platform}`);
   const plain = await attempt(original, [], options);
   if (!hasEndedWell(original, plain)) {
-    const summary = `it could not be built again: ${sayResult(plain.result)}`;
+    const summary = `it could not be built again: ${resultText(plain.result)}`;
     return end({ ...nothing, verdict: "FAIL", summary }, plain);
   }
   const files = compareOutputs(original.files, plain.files);

@@ -13,7 +13,7 @@ import type {
   WorkerIdentity,
   WorkerView,
 } from "../api.ts";
-import { done, sayResult } from "../api.ts";
+import { done } from "../api.ts";
 import type { ScheduleEvent } from "../schedule/decide.ts";
 import type { SandboxOrigin } from "../sandbox/api.ts";
 import { QUERIES, factsOf } from "../schedule/records.ts";
@@ -34,6 +34,7 @@ import {
   runOf,
 } from "./records.ts";
 import { WorkerList } from "./worker-list.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 
 export interface DeskOptions {
   readonly ledger: RunLedger;
@@ -231,7 +232,7 @@ export class WorkerDesk {
         run.abortedBy === null ? result : { kind: "message", text: `aborted by ${run.abortedBy}` };
       const kept = await this.#ledger.keep(attempt, said, files, sandbox);
       if (!kept.ok) return kept;
-      this.#ledger.step(attempt, { kind: "ended", outcome: sayResult(said) });
+      this.#ledger.step(attempt, { kind: "ended", outcome: resultText(said) });
       return done({ build: uuid });
     } finally {
       this.#ledger.keeping.delete(uuid);

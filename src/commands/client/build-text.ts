@@ -1,22 +1,9 @@
 /** Builds in words, for lists and pages of text. Pure. */
-import type { BuildResult, BuildSummary } from "../../store/api.ts";
+import type { BuildSummary } from "../../store/api.ts";
 import { formatSize } from "../../lib/units.ts";
 import { formatTime } from "../table.ts";
 import type { ListColumn } from "./list.ts";
-
-/** How a build ended, as builder says it. */
-export function formatResult(result: BuildResult): string {
-  switch (result.kind) {
-    case "exited":
-      return `exited ${result.code}`;
-    case "signalled":
-      return `signalled ${result.signal}`;
-    case "stopped":
-      return `stopped ${result.signal}`;
-    case "message":
-      return `execution aborted: ${result.text}`;
-  }
-}
+import { resultText } from "../../protocols/builder/result-text.ts";
 
 /** Hours, minutes and seconds of a build's time. */
 export function formatDuration(milliseconds: number): string {
@@ -38,7 +25,7 @@ export const BUILD_COLUMNS: readonly ListColumn<BuildSummary>[] = [
     text: ({ startedAt, finishedAt }) => formatDuration(finishedAt - startedAt),
     isRight: true,
   },
-  { key: "result", title: "RESULT", text: ({ result }) => formatResult(result), cut: 40 },
+  { key: "result", title: "RESULT", text: ({ result }) => resultText(result), cut: 40 },
   {
     key: "main",
     title: "OUTPUT",

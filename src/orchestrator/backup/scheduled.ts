@@ -11,6 +11,7 @@ import { type BackupSettings, readBackupSettings } from "../../db/backup/setting
 import { RoburError, errorLine } from "../../lib/errors.ts";
 import { selfCommand } from "../../lib/self.ts";
 import { BackupError } from "../../db/backup/backup-error.ts";
+import { pause } from "../../lib/pause.ts";
 
 export interface ScheduleOptions {
   readonly db: Database;
@@ -103,17 +104,4 @@ function makeInChild({ database, dataDirectory }: ScheduleOptions) {
       signal.removeEventListener("abort", end);
     }
   };
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
-  });
 }

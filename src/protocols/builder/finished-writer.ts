@@ -2,7 +2,8 @@
 import { encode } from "../der/der.ts";
 import { encodeHeader, encodedSize } from "../der/writer.ts";
 import { type RecordFile, fileHeader } from "./record-writer.ts";
-import { RESULT, type Result } from "./results.ts";
+import type { Result } from "./result-text.ts";
+import { RESULT } from "./results.ts";
 import { UUID } from "./uuid.ts";
 
 const JOB_FINISHED = 0xa3;

@@ -18,7 +18,8 @@ import {
 import { integer, nothing, smallInteger, utf8, utf8Bytes } from "../der/types.ts";
 import { FILES, JOB, PERIOD, SCRIPT_JOB, orbJob } from "./job.ts";
 import type { JobFile, OrbJob, Period, ScriptJob, WireJob } from "./job.ts";
-import { RESULT, type Result } from "./results.ts";
+import type { Result } from "./result-text.ts";
+import { RESULT } from "./results.ts";
 import { time, utcTime } from "./times.ts";
 import { UUID } from "./uuid.ts";
 

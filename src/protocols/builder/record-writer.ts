@@ -8,7 +8,8 @@ import { time } from "./times.ts";
 import { utf8, utf8Bytes } from "../der/types.ts";
 import { FILES, wirePath } from "./job.ts";
 import { type ConsoleEntry, ENTRY } from "./record.ts";
-import { RESULT, type Result } from "./results.ts";
+import type { Result } from "./result-text.ts";
+import { RESULT } from "./results.ts";
 import { UUID } from "./uuid.ts";
 
 /** A record but for its console and the bytes of its files. Times are milliseconds since 1970. */

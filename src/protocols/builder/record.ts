@@ -12,7 +12,8 @@ import { DerStream } from "../der/der-stream.ts";
 import { DerError } from "../der/der-error.ts";
 import { integer, utf8, utf8Bytes } from "../der/types.ts";
 import { FILES, NO_PLATFORM, wirePath } from "./job.ts";
-import { RESULT, type Result } from "./results.ts";
+import type { Result } from "./result-text.ts";
+import { RESULT } from "./results.ts";
 import { time } from "./times.ts";
 import { UUID } from "./uuid.ts";
 

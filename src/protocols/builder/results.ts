@@ -4,12 +4,7 @@
  */
 import { type Der, type ValueOf, choice, explicit, map, named } from "../der/der.ts";
 import { smallInteger, utf8Bytes } from "../der/types.ts";
-
-export type Result =
-  | { readonly kind: "exited"; readonly code: number }
-  | { readonly kind: "signalled"; readonly signal: number }
-  | { readonly kind: "stopped"; readonly signal: number }
-  | { readonly kind: "message"; readonly text: string };
+import { type Result, resultText } from "./result-text.ts";
 
 const wire = choice({
   exited: explicit(0, named("code", smallInteger())),
@@ -47,20 +42,7 @@ export const RESULT: Der<Result> = map(
   },
 );
 
-/** The words that builder prints: `exited 0`, `signalled -7`, `execution aborted: timeout`. */
-export function resultText(result: Result): string {
-  switch (result.kind) {
-    case "exited":
-      return `exited ${result.code}`;
-    case "signalled":
-    case "stopped":
-      return `${result.kind} ${result.signal}`;
-    case "message":
-      return `execution aborted: ${result.text}`;
-  }
-}
-
-/** The same with the signal's name, where it has one: `signalled SIGKILL`. */
+/** builder's words with the signal's name, where it has one: `signalled SIGKILL`. */
 export function resultWords(result: Result): string {
   if (result.kind !== "signalled" && result.kind !== "stopped") return resultText(result);
   const name = signalName(result.signal);

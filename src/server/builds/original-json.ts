@@ -1,5 +1,6 @@
 /** builder-web's JSON, field by field: its clients refuse what differs. Pure. */
 import type { Build, BuildSummary, JobOverview, OutputGroup } from "../../store/api.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 
 /** Jobs without a section are shown under this one. */
 export const NO_SECTION = "Uncategorized";
@@ -88,18 +89,4 @@ export function failedJson(builds: readonly BuildSummary[], next: string | undef
     })),
     next: next ?? null,
   };
-}
-
-/** As builder-web writes a result: `exited 0`, `signalled -7`, `execution aborted: timeout`. */
-export function resultText(result: Build["result"]): string {
-  switch (result.kind) {
-    case "exited":
-      return `exited ${result.code}`;
-    case "signalled":
-      return `signalled ${result.signal}`;
-    case "stopped":
-      return `stopped ${result.signal}`;
-    case "message":
-      return `execution aborted: ${result.text}`;
-  }
 }

@@ -5,6 +5,7 @@ import type { BuildStore } from "../api.ts";
 import { type Collected, type CollectedContents, collect } from "./collect.ts";
 import { removeBuilds } from "./remove-builds.ts";
 import { readRetention, rulesOf } from "./retention-settings.ts";
+import { pause } from "../../lib/pause.ts";
 
 export interface CollectionSchedule {
   readonly db: Database;
@@ -46,17 +47,4 @@ export async function collectOnce(
     if (error instanceof RoburError) return { kind: "failed", message: errorLine(error) };
     throw error;
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -2,14 +2,8 @@
 import { visible } from "../../lib/errors.ts";
 import { formatSize } from "../../lib/units.ts";
 import type { ComparedBuild, Comparison } from "./comparison.ts";
-import {
-  type Section,
-  type SectionLine,
-  formatGrowth,
-  formatResult,
-  isSame,
-  sectionsOf,
-} from "./sections.ts";
+import { type Section, type SectionLine, formatGrowth, isSame, sectionsOf } from "./sections.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 
 const MARKS: Readonly<Record<SectionLine["kind"], string>> = {
   added: "+",
@@ -100,7 +94,7 @@ function describe({ name, platform, startedAt, result }: ComparedBuild): string 
     ...(startedAt === undefined
       ? []
       : [`${new Date(startedAt).toISOString().slice(0, 16).replace("T", " ")} UTC`]),
-    ...(result === undefined ? [] : [formatResult(result)]),
+    ...(result === undefined ? [] : [resultText(result)]),
   ];
   return facts.length === 0 ? name : `${name}  ${facts.join(", ")}`;
 }

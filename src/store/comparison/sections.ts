@@ -3,11 +3,12 @@
  * from the packages to the environment, and what that made of the binary. Every form of output is made of these.
  */
 import { formatSize } from "../../lib/units.ts";
-import type { BuildResult, Sha256 } from "../api.ts";
+import type { Sha256 } from "../api.ts";
 import type { Comparison, Part } from "./comparison.ts";
 import { elfSections } from "./elf-sections.ts";
 import { type KeyedChanges, isNoise } from "./keyed-lines.ts";
 import { type Section, type SectionLine, line, section } from "./section.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 
 export type { Section, SectionLine } from "./section.ts";
 
@@ -34,21 +35,9 @@ export function isSame(comparison: Comparison): boolean {
   return sectionsOf(comparison).every(({ count }) => count === 0);
 }
 
-export function formatResult(result: BuildResult): string {
-  switch (result.kind) {
-    case "exited":
-      return `exited ${result.code}`;
-    case "signalled":
-    case "stopped":
-      return `${result.kind} ${result.signal}`;
-    case "message":
-      return `execution aborted: ${result.text}`;
-  }
-}
-
 function resultSections({ result }: Comparison): Section[] {
   if (result === undefined) return [];
-  const text = `${formatResult(result.left)} -> ${formatResult(result.right)}`;
+  const text = `${resultText(result.left)} -> ${resultText(result.right)}`;
   return section("result", "How they ended", [line("changed")(text)]);
 }
 

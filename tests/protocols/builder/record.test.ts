@@ -11,7 +11,7 @@ import {
   readJobFinished,
   readRecord,
 } from "../../../src/protocols/builder/record.ts";
-import type { Result } from "../../../src/protocols/builder/results.ts";
+import type { Result } from "../../../src/protocols/builder/result-text.ts";
 import { decode } from "../../../src/protocols/der/der.ts";
 import { DerError } from "../../../src/protocols/der/der-error.ts";
 

@@ -1,16 +1,15 @@
 import { expect, test } from "bun:test";
 import {
   RESULT,
-  type Result,
   fromDatabaseResult,
   ocamlSignal,
   ocamlSignalNamed,
-  resultText,
   resultWords,
   signalName,
   systemSignal,
   toDatabaseResult,
 } from "../../../src/protocols/builder/results.ts";
+import { type Result, resultText } from "../../../src/protocols/builder/result-text.ts";
 import { decode, encode } from "../../../src/protocols/der/der.ts";
 
 const KILLED: Result = { kind: "signalled", signal: -7 };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { openDatabase } from "../../../src/db/open.ts";
 import { writeRecord } from "../../../src/protocols/builder/record-writer.ts";
 import type { ConsoleEntry } from "../../../src/protocols/builder/record.ts";
-import type { Result } from "../../../src/protocols/builder/results.ts";
+import type { Result } from "../../../src/protocols/builder/result-text.ts";
 import type { BuildStore, ContentStore, RecordUpload, UploadOutcome } from "../../../src/store/api.ts";
 import { type BuildStoreOptions, openBuildStore } from "../../../src/store/builds/build-store.ts";
 import { openContentStore } from "../../../src/store/contents/content-store.ts";
