@@ -52,6 +52,8 @@ export interface BuildServiceOptions {
   readonly lostAfterMs?: number;
   /** What nobody waits for and goes wrong. */
   readonly report: (text: string) => void;
+  /** What the workers of this machine build for. Default: there are none. */
+  readonly ownPlatforms?: readonly Platform[];
   /** Why the workers of this machine can't work. Default: they can. */
   readonly trouble?: () => string | undefined;
   /** A run ended. */
@@ -156,6 +158,12 @@ export class BuildService implements AsyncDisposable {
   /** What waits, in the order in which it is handed out; all, or so many. */
   queue(platform: Platform, limit?: number): readonly Run[] {
     return queueOf(this.#db, platform, limit);
+  }
+
+  /** What a script is for that names no platform: the one that this machine's workers build for, if it is one. */
+  ownPlatform(): Platform | undefined {
+    const { ownPlatforms = [] } = this.#options;
+    return ownPlatforms.length === 1 ? ownPlatforms[0] : undefined;
   }
 
   /** Why nobody of this machine builds; undefined where nothing is known of that. */

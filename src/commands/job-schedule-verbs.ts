@@ -37,11 +37,6 @@ type Body = NonNullable<Parameters<ReturnType<Client["api"]["schedule"]>["patch"
 export async function add(
   flags: ToHost & SettingFlags & { name: string; script: string; start: boolean },
 ): Promise<void> {
-  if (flags.platform === undefined) {
-    throw new UsageError("a script is for a platform", {
-      hint: `robur job add ${flags.name} … --platform debian-12`,
-    });
-  }
   await define(flags, { kind: "script", script: readScript(flags.script) });
 }
 

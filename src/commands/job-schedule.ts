@@ -19,7 +19,8 @@ function withSettings<T>(y: Argv<T>) {
       array: true,
       nargs: 1,
       requiresArg: true,
-      describe: "where it is built: debian-12; all: wherever somebody builds (opam packages only)",
+      describe:
+        "where it is built: debian-12; all: wherever somebody builds (opam packages only). Default: all for these, what this server's own workers build for for scripts",
     })
     .option("every", {
       choices: ["hourly", "daily", "weekly"] as const,
@@ -88,7 +89,7 @@ function adding(parser: ClientArgv) {
           .option("start", { type: "boolean", default: false, describe: "build it now as well" }),
       async (flags) => (await verbs()).orb(flags),
     )
-    .example("robur job add hello --script hello.sh --platform debian-12 --every daily", "each day")
+    .example("robur job add hello --script hello.sh", "each day, on this machine")
     .example("robur job orb web mirage-unikernel-web --cron '30 3 * * *'", "each night, on all platforms");
 }
 

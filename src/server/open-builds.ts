@@ -5,9 +5,10 @@ import { LocalWorkers, readTrouble } from "../builds/local-workers.ts";
 import { type BuildService, openBuildService } from "../builds/service.ts";
 import { defaultTemplate } from "../builds/orb/template.ts";
 import { templateFiles } from "../builds/templates.ts";
+import { hostPlatform } from "../builds/worker/host-platform.ts";
 import { type WireListener, listenBuilder } from "../builds/wire/listen.ts";
 import { errorLine } from "../lib/errors.ts";
-import type { BuildStore, ContentStore } from "../store/api.ts";
+import { type BuildStore, type ContentStore, type Platform, parsePlatform } from "../store/api.ts";
 import { isLoopback } from "./addresses.ts";
 import type { Log } from "./log.ts";
 
@@ -69,6 +70,7 @@ export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
     ...{ db, contents, builds, report, lostAfterMs: settings.lostAfterMs },
     templates: templateFiles(settings.templateDirectory, defaultTemplate),
     onWork: () => hasBegun && workers.start(),
+    ownPlatforms: ownPlatforms(settings),
     trouble: () => (settings.workers === 0 ? undefined : readTrouble(options.dataDirectory)),
     onEnd: ({ job, number, outcome }) =>
       log("info", "build ended", { run: `${job}:${number}`, outcome: outcome ?? "" }),
@@ -133,4 +135,11 @@ export function openBuilds(options: OpenBuildsOptions): OpenBuilds {
       await service[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What the workers of this machine are for. */
+function ownPlatforms({ workers, platforms }: BuildSettings): Platform[] {
+  if (workers === 0) return [];
+  const names = platforms.length > 0 ? platforms : [hostPlatform() ?? ""];
+  return names.flatMap((name) => parsePlatform(name) ?? []);
 }

@@ -127,6 +127,14 @@ describe("a worker over HTTP", () => {
     expect(await child.exited).toBe(0);
   }, 60_000);
 
+  test("is what a script is for that names no platform, only where the server has workers of its own", async () => {
+    const file = join(server.directory, "nowhere.sh");
+    writeFileSync(file, "echo hi\n");
+    const { code, stderr } = await server.robur("job", "add", "nowhere", "--script", file);
+    expect(stderr).toContain("a script is for a platform, such as debian-12: which one?");
+    expect(code).toBe(1);
+  });
+
   test("may have the name of another one: both are listed, and both build", async () => {
     const one = await worker(origin, "twins");
     const two = await worker(origin, "twins");

@@ -65,7 +65,7 @@ function complaint({
   const inWork = workComplaint(work);
   if (inWork !== undefined) return inWork;
   if (work.kind === "script" && platforms.length === 0)
-    return "a script job needs the platform that it is for";
+    return "a script is for a platform, such as debian-12: which one?";
   if (new Set(platforms).size !== platforms.length) return "a platform is named twice";
   if (recurrence.kind === "cron" && parseCron(recurrence.line) === undefined) {
     return `${JSON.stringify(recurrence.line)} is no line of cron: minute hour day month weekday, such as 0 3 * * *`;

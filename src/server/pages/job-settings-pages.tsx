@@ -40,7 +40,7 @@ function settingsPage(
 }
 
 function newFields(context: ServerContext): Record<string, string> {
-  const [platform] = context.buildService.platforms();
+  const platform = context.buildService.ownPlatform() ?? context.buildService.platforms()[0];
   const platforms: Platform[] = platform === undefined ? [] : [platform];
   const work = { kind: "orb", opamPackage: "" } as const;
   return { ...jobFields({ ...DEFAULT_SETTINGS, work, platforms }), name: "" };

@@ -90,7 +90,9 @@ export function jobScheduleRoutes({ buildService: service }: ServerContext) {
       "/schedule",
       ({ body: { name: text, work, ...sent }, set }) => {
         const name = given(readJobName(text));
-        const base: JobSettings = { ...DEFAULT_SETTINGS, work, platforms: [] as Platform[] };
+        const own = work.kind === "script" ? service.ownPlatform() : undefined;
+        const platforms: Platform[] = own === undefined ? [] : [own];
+        const base: JobSettings = { ...DEFAULT_SETTINGS, work, platforms };
         const settings = settingsOf(sent, base);
         given(service.dispatch({ kind: "define", name, settings, isNew: true }));
         set.status = 201;
