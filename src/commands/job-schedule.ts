@@ -20,7 +20,7 @@ function withSettings<T>(y: Argv<T>) {
       nargs: 1,
       requiresArg: true,
       describe:
-        "where it is built: debian-12; all: wherever somebody builds (opam packages only). Default: all for these, what this server's own workers build for for scripts",
+        "where it is built: debian-12. Without it a script is for what the server's own workers build for, an opam package for wherever somebody builds (all)",
     })
     .option("every", {
       choices: ["hourly", "daily", "weekly"] as const,
