@@ -13,6 +13,7 @@ import { print, printError } from "../linux/libc.ts";
 import { ClientError } from "./client/client-error.ts";
 import { type Client, ask, connect } from "./client/connect.ts";
 import { clientParser, parseClient } from "./client/parser.ts";
+import { errorLinePrinter } from "./client/run-lines.ts";
 import { parseSpan } from "./client/span.ts";
 import { diffoscope } from "./diffoscope.ts";
 import { SANDBOX_FLAG, openJobSandboxes } from "./job-sandboxes.ts";
@@ -110,9 +111,7 @@ export async function main(argv: readonly string[]): Promise<void> {
         const text = flags.noDiffoscope || flags.json ? undefined : await diffoscope(left, right);
         if (text !== undefined) seen.push(`\ndiffoscope on ${visible(path)}:\n${text}`);
       },
-      write: (text) => {
-        if (!flags.quiet) printError(`${Buffer.from(text).toString("utf8")}\n`);
-      },
+      write: flags.quiet ? () => {} : errorLinePrinter(),
     });
     for (const text of seen) print(text);
     print(

@@ -143,6 +143,19 @@ describe("robur reproduce of a file", () => {
     expect(stdout).toContain("GOOD: all 1500 files are the same");
   });
 
+  test("shows a console without what could harm a terminal", async () => {
+    const script = `#!/bin/sh
+printf '\\033]0;owned\\007\\033[2J\\033[31mred\\033[0m \\033[?25lnone \\001\\n'
+exit 3
+`;
+    const path = await fileOf(await record(script, { "bin/out": "usual\n" }));
+    const { stderr } = await reproduce([path, ...alone]);
+    expect(stderr).toContain("\nred none \\x01\n");
+    const quiet = await reproduce([path, ...alone, "--quiet"]);
+    expect(quiet.stdout).toContain("  | red none \\x01\n");
+    expect(`${stderr}${quiet.stderr}${quiet.stdout}`).not.toContain("\x1b");
+  });
+
   test("finds the variation that the result depends on", async () => {
     const path = await fileOf(await record(PLACED, { "bin/out": "usual\n" }));
     const plain = await reproduce([path, ...alone]);

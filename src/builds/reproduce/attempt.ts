@@ -1,5 +1,6 @@
 /** Runs the job of a rebuild once, in a sandbox of its own. */
 import { RoburError } from "../../lib/errors.ts";
+import { shownLine } from "../../lib/shown-line.ts";
 import type { Assignment, BuildResult } from "../api.ts";
 import type { SentLine } from "../runs/console.ts";
 import type { JobLimits, JobNetwork, SandboxOrigin, Sandboxes } from "../sandbox/api.ts";
@@ -67,7 +68,7 @@ export async function attempt(
     for (const { text } of lines) {
       write(text);
       if (console.length < CONSOLE_KEPT) console += `${Buffer.from(text).toString("latin1")}\n`;
-      lastLines.push(Buffer.from(text.subarray(0, LINE_MAX)).toString("utf8"));
+      lastLines.push(Bun.stripANSI(shownLine(text, LINE_MAX)));
       if (lastLines.length > LAST_LINES) lastLines.shift();
     }
   };

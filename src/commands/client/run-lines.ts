@@ -1,8 +1,8 @@
 /** Console lines of runs and builds, on a terminal or into a pipe. */
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
-import { print } from "../../linux/libc.ts";
-import { shownLine } from "../../server/builds/shown-line.ts";
+import { print, printError } from "../../linux/libc.ts";
+import { shownLine } from "../../lib/shown-line.ts";
 
 /** As the API gives a line; `base64`: the job's bytes, where they were asked for. */
 export interface Line {
@@ -17,15 +17,27 @@ export interface ShowLines {
   readonly raw: boolean;
 }
 
+/** Whether nobody would see colours on a descriptor. */
+const isPlain = (fd: 1 | 2) => !isatty(fd) || Boolean(process.env["NO_COLOR"]);
+
 /** Prints lines: without colours where nobody would see them, or the job's own bytes. */
 export function linePrinter({ timestamps, raw }: ShowLines): (line: Line) => void {
-  const isPlain = !isatty(1) || Boolean(process.env["NO_COLOR"]);
+  const isUncoloured = isPlain(1);
   return ({ seconds, text, base64 }) => {
     if (timestamps) print(`${seconds.toFixed(3).padStart(9)}s `);
-    if (!raw || base64 === undefined) return print(`${isPlain ? Bun.stripANSI(text) : text}\n`);
+    if (!raw || base64 === undefined) return print(`${isUncoloured ? Bun.stripANSI(text) : text}\n`);
     const bytes = Uint8Array.fromBase64(base64);
     for (let done = 0; done < bytes.length;) done += writeSync(1, bytes, done);
     print("\n");
+  };
+}
+
+/** Prints lines of a job that runs here, as linePrinter does, on standard error. */
+export function errorLinePrinter(): (bytes: Uint8Array) => void {
+  const isUncoloured = isPlain(2);
+  return (bytes) => {
+    const text = shownLine(bytes);
+    printError(`${isUncoloured ? Bun.stripANSI(text) : text}\n`);
   };
 }
 

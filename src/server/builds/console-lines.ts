@@ -3,7 +3,7 @@ import type { Content } from "../../store/api.ts";
 import type { TailLine } from "../../../web/pages/console-text.tsx";
 import { Turns } from "../../lib/turns.ts";
 import type { ServerContext } from "../context.ts";
-import { shownLine } from "./shown-line.ts";
+import { shownLine } from "../../lib/shown-line.ts";
 
 type Contents = ServerContext["contents"];
 

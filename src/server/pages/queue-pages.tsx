@@ -6,7 +6,7 @@ import type { TailLine } from "../../../web/pages/console-text.tsx";
 import type { ConsoleLine, JobDefinition, Run } from "../../builds/api.ts";
 import { visitOf } from "../access/visit.ts";
 import { runPath } from "../builds/run-paths.ts";
-import { shownLine } from "../builds/shown-line.ts";
+import { shownLine } from "../../lib/shown-line.ts";
 import type { ServerContext } from "../context.ts";
 import { given, jobNameIn, runIn } from "../routes/build-answers.ts";
 import { linesOf } from "../routes/run-console.ts";

@@ -4,7 +4,7 @@ import type { ConsoleLine, Run, RunState } from "../../builds/api.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
 import { type StreamEvent, eventStream, formatEvent, resumePoint } from "../http/event-stream.ts";
-import { shownLine } from "../builds/shown-line.ts";
+import { shownLine } from "../../lib/shown-line.ts";
 import { given, jobNameIn, runIn, runJson, runSeenBy } from "./build-answers.ts";
 import { linesOf, storedLines } from "./run-console.ts";
 

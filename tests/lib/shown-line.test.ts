@@ -1,7 +1,7 @@
 /** What of a job's bytes is shown. */
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { shownLine } from "../../../src/server/builds/shown-line.ts";
+import { shownLine } from "../../src/lib/shown-line.ts";
 
 // oxlint-disable-next-line no-control-regex
 const COLOUR = /\x1b\[[\d;]{0,32}m/g;

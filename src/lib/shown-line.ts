@@ -1,5 +1,5 @@
 /** A line of a build's console as it is shown, to people and terminals that must come to no harm by it. Pure. */
-import { printableText } from "../../lib/printable.ts";
+import { printableText } from "./printable.ts";
 
 const RETURN = 13;
 /**
