@@ -12,7 +12,7 @@ import { clientParser, parseClient } from "./client/parser.ts";
 import { listUnikernels } from "./client/resolve-name.ts";
 import type { StartedAnswer } from "./client/started.ts";
 import { confirm } from "./confirm.ts";
-import { quote } from "./tender-command-line.ts";
+import { shellWord } from "../lib/shell-word.ts";
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -60,7 +60,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   const gone = steps.filter((step) => step.do === "remove").map(({ name }) => name);
-  const command = `robur apply --yes ${argv.map(quote).join(" ")}`;
+  const command = `robur apply --yes ${argv.map(shellWord).join(" ")}`;
   if (gone.length > 0 && !confirm(`remove ${gone.join(", ")} for good?`, yes, command)) {
     say("nothing was changed");
     process.exitCode = 1;

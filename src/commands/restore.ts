@@ -8,7 +8,7 @@ import { placesOf } from "./backup.ts";
 import { confirm } from "./confirm.ts";
 import { longWork } from "./long-work.ts";
 import { parse } from "./parse.ts";
-import { quote } from "./tender-command-line.ts";
+import { shellWord } from "../lib/shell-word.ts";
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -39,7 +39,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const { file, dryRun, yes } = flags as typeof flags & { file: string };
   const places = placesOf(flags);
   if (!dryRun && existsSync(places.database)) {
-    const command = `robur restore --yes ${argv.map(quote).join(" ")}`;
+    const command = `robur restore --yes ${argv.map(shellWord).join(" ")}`;
     if (!confirm(`replace ${places.database} by ${file}? The old one is kept.`, yes, command)) {
       printError("nothing was changed\n");
       process.exitCode = 1;

@@ -1,9 +1,8 @@
 /** `robur setup-url`: new set-up links for a server that has no administrator yet. */
 import yargs from "yargs";
-import { databasePath, openDatabase } from "../db/open.ts";
-import { dataDirectory } from "../lib/data-directory.ts";
 import { print } from "../linux/libc.ts";
 import { parse } from "./parse.ts";
+import { openServerDatabase } from "./server-database.ts";
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -27,8 +26,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     import("../server/first-start.ts"),
     import("../server/accounts/audit.ts"),
   ]);
-  const directory = dataDirectory(flags.dataDir, process.env, process.getuid?.() === 0);
-  const db = openDatabase(databasePath(directory));
+  const db = openServerDatabase(flags.dataDir);
   try {
     const listen = lastListen(db) ?? { host: "127.0.0.1", port: 8080 };
     const urls = setupUrls(db, listen, Date.now());

@@ -2,6 +2,7 @@
 import { MIB } from "../lib/units.ts";
 import type { Target } from "../image/abi.ts";
 import { type DeviceRequest, formatMac } from "../tender/attach.ts";
+import { shellWord } from "../lib/shell-word.ts";
 
 /** Options as solo5-hvt and solo5-spt take them, and the image and its arguments behind. `memory` in bytes. */
 export function tenderArguments(
@@ -27,16 +28,11 @@ export function tenderCommandLine(
   target: Target | "unknown",
   ...run: Parameters<typeof tenderArguments>
 ): string {
-  return ["robur", "tender", target, ...tenderArguments(...run)].map(quote).join(" ");
+  return ["robur", "tender", target, ...tenderArguments(...run)].map(shellWord).join(" ");
 }
 
 /** The same as a `robur run` that makes nothing by itself, with more flags in front. */
 export function runCommandLine(flags: readonly string[], ...run: Parameters<typeof tenderArguments>): string {
   const [memory = "", ...rest] = tenderArguments(...run);
-  return ["robur", "run", "--no-network", ...flags, `${memory}M`, ...rest].map(quote).join(" ");
-}
-
-/** A word as a POSIX shell takes it literally. */
-export function quote(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return ["robur", "run", "--no-network", ...flags, `${memory}M`, ...rest].map(shellWord).join(" ");
 }

@@ -1,8 +1,6 @@
 /** `robur token`: tokens for programs, straight in the database. */
 import type { Database } from "bun:sqlite";
 import yargs, { type Argv } from "yargs";
-import { databasePath, openDatabase } from "../db/open.ts";
-import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError } from "../lib/errors.ts";
 import { print, printError } from "../linux/libc.ts";
 import { AccountError } from "../server/accounts/account-error.ts";
@@ -11,6 +9,7 @@ import { SCOPES, type Token, createToken, listTokens, removeToken } from "../ser
 import { findUser } from "../server/accounts/users.ts";
 import { parse } from "./parse.ts";
 import { formatTable, formatTime } from "./table.ts";
+import { openServerDatabase } from "./server-database.ts";
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -90,7 +89,7 @@ function readExpiry(text: string, now: number): number | undefined {
 }
 
 function withDatabase(dataDir: string | undefined, work: (db: Database) => void): void {
-  const db = openDatabase(databasePath(dataDirectory(dataDir, process.env, process.getuid?.() === 0)));
+  const db = openServerDatabase(dataDir);
   try {
     work(db);
   } finally {

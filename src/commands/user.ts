@@ -1,8 +1,6 @@
 /** `robur user`: users, straight in the database, so that it works without a server and without a password. */
 import type { Database } from "bun:sqlite";
 import yargs, { type Argv } from "yargs";
-import { databasePath, openDatabase } from "../db/open.ts";
-import { dataDirectory } from "../lib/data-directory.ts";
 import { UsageError } from "../lib/errors.ts";
 import { print } from "../linux/libc.ts";
 import { recordLocal } from "../server/accounts/audit.ts";
@@ -19,6 +17,7 @@ import {
 import { parse } from "./parse.ts";
 import { readPassword } from "./password.ts";
 import { formatTable, formatTime } from "./table.ts";
+import { openServerDatabase } from "./server-database.ts";
 
 const withName = <T>(y: Argv<T>) => y.positional("name", { type: "string", demandOption: true });
 const withPassword = <T>(y: Argv<T>) =>
@@ -164,16 +163,12 @@ function inDatabase(
   work: (db: Database, name: string) => void,
   name: string,
 ): void {
-  const db = open(dataDir);
+  const db = openServerDatabase(dataDir);
   try {
     work(db, name);
   } finally {
     db.close();
   }
-}
-
-function open(dataDir: string | undefined): Database {
-  return openDatabase(databasePath(dataDirectory(dataDir, process.env, process.getuid?.() === 0)));
 }
 
 function change(
@@ -182,7 +177,7 @@ function change(
   name: string,
   work: (db: Database, now: number) => unknown,
 ): void {
-  const db = open(dataDir);
+  const db = openServerDatabase(dataDir);
   try {
     work(db, Date.now());
     recordLocal(db, action, name, Date.now());
@@ -192,7 +187,7 @@ function change(
 }
 
 function list(dataDir: string | undefined, format: "table" | "json" | "jsonl"): void {
-  const db = open(dataDir);
+  const db = openServerDatabase(dataDir);
   const users = listUsers(db);
   db.close();
   const rows = users.map(({ name, role, path, uploads, passwordHash, createdAt }) => ({

@@ -23,6 +23,8 @@ import { noteBuild } from "./builds/note-build.ts";
 import { tellingStore } from "./builds/telling-store.ts";
 import type { ServerContext } from "./context.ts";
 import { adminFromEnvironment, rememberListen, setupUrls } from "./first-start.ts";
+import { dataDirectory as usualDirectory } from "../lib/data-directory.ts";
+import { shellWord } from "../lib/shell-word.ts";
 import { frontDoor } from "./front-door.ts";
 import { collectEvents, createBell, deliverHooks } from "./hooks/deliver.ts";
 import { runUploadScripts } from "./hooks/upload-scripts.ts";
@@ -159,7 +161,8 @@ function reportCollection({ log }: ServerContext): (outcome: CollectionOutcome) 
   };
 }
 
-function announce({ say, log, socket }: ServeOptions, { db, now }: ServerContext, listen: Listen): void {
+function announce(options: ServeOptions, { db, now }: ServerContext, listen: Listen): void {
+  const { say, log, socket } = options;
   log("info", "listening", { version: VERSION, address: baseUrl(listen), socket });
   if (!isLoopback(listen)) {
     log("warning", "passwords and pages cross the network unencrypted: put a proxy with TLS in front", {
@@ -169,7 +172,13 @@ function announce({ say, log, socket }: ServeOptions, { db, now }: ServerContext
   if (isSetUp(db)) return;
   say("This server is not set up. Open one of these within half an hour to make its administrator:");
   for (const url of setupUrls(db, listen, now())) say(`  ${url}`);
-  say(
-    "Later, robur setup-url makes new ones. Without a browser: robur user add NAME --admin --password-stdin",
-  );
+  const where = placeFlag(options);
+  say(`Later, robur setup-url${where} makes new ones.`);
+  say(`Without a browser: robur user add NAME --admin --password-stdin${where}`);
+}
+
+/** What these commands need to find this server's data. */
+function placeFlag({ dataDirectory, environment }: ServeOptions): string {
+  const usual = usualDirectory(undefined, environment, process.getuid?.() === 0);
+  return dataDirectory === usual ? "" : ` --data-dir ${shellWord(dataDirectory)}`;
 }

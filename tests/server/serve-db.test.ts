@@ -14,6 +14,9 @@ test("serve --db takes a backup as it is", async () => {
   const here = temporaryDirectory();
   const there = temporaryDirectory();
   const backup = join(there, "out.db");
+  // Where a mistaken directory would make an administrator of nothing.
+  const { stderr } = await run(["user", "ls", "--data-dir", join(there, "other")]);
+  expect(stderr).toStartWith(`robur: made a new database, ${join(there, "other/robur.db")}`);
   const adding = Bun.spawn(
     await command(["user", "add", "anna", "--admin", "--password-stdin", "--data-dir", here]),
     { stdin: new Blob([`${PASSWORD}\n`]), stdout: "ignore", stderr: "ignore", env: environment({}) },

@@ -88,6 +88,8 @@ describe("robur serve", () => {
       "the link",
       () => /\/setup#([\w-]{43})/.exec(served.output()) ?? undefined,
     );
+    const place = `--data-dir ${served.directory}`;
+    await until("how else", () => served.output().includes(`--admin --password-stdin ${place}\n`));
     const again = await run(["setup-url", "--data-dir", served.directory]);
     expect(again.stderr).toBe("");
     const fresh = /^(http:\/\/127\.0\.0\.1:\d+)\/setup#([\w-]{43})\n$/.exec(again.stdout)!;

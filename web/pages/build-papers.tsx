@@ -1,12 +1,12 @@
 /** A build's papers: what came of building it again, and who has signed what about it. */
 import { buildPath } from "../../src/server/builds/paths.ts";
-import { quote } from "../../src/server/builds/run-commands.ts";
 import type { Build } from "../../src/store/api.ts";
 import type { StatementView } from "../../src/trust/listing.ts";
 import { type Reproduction, type Verdict, summaryOf } from "../../src/trust/reproductions.ts";
 import { Command, baseName } from "../components/builds.tsx";
 import { Icon } from "../components/icons.tsx";
 import { Ago, type PageContext } from "../components/layout.tsx";
+import { shellWord } from "../../src/lib/shell-word.ts";
 
 interface RebuildsProps {
   readonly page: PageContext;
@@ -45,7 +45,7 @@ export function Rebuilds({ page, build, rebuilds, origin }: RebuildsProps) {
       <details class="after">
         <summary>Build it again yourself</summary>
         <p class="small muted">From the recorded inputs, in a sandbox, compared bit by bit:</p>
-        <Command text={`robur reproduce ${quote(`${origin}${buildPath(build)}`)}`} />
+        <Command text={`robur reproduce ${shellWord(`${origin}${buildPath(build)}`)}`} />
       </details>
     </>
   );
@@ -108,7 +108,7 @@ export function Vouchers({ page, build, statements, origin, ownKey }: VouchersPr
   const name = baseName(build.main?.path ?? build.artifacts[0]!.path);
   // It is no option, whatever it begins with.
   const file = name.startsWith("-") ? `./${name}` : name;
-  const statementsFile = quote(`${file}.jsonl`);
+  const statementsFile = shellWord(`${file}.jsonl`);
   return (
     <section class="card" aria-labelledby="vouchers">
       <div class="card-head">
@@ -142,8 +142,8 @@ export function Vouchers({ page, build, statements, origin, ownKey }: VouchersPr
             </p>
             <Command
               text={[
-                `curl -sSo ${statementsFile} ${quote(`${origin}${buildPath(build)}/attestations`)}`,
-                `robur verify ${quote(file)} --statements ${statementsFile} --by ${ownKey}`,
+                `curl -sSo ${statementsFile} ${shellWord(`${origin}${buildPath(build)}/attestations`)}`,
+                `robur verify ${shellWord(file)} --statements ${statementsFile} --by ${ownKey}`,
               ].join("\n")}
             />
           </details>

@@ -1,6 +1,7 @@
 /** How a build's binary is fetched, checked and run: lines for a terminal, from what the unikernel says of itself. Pure. */
 import type { BuildSummary, Platform } from "../../store/api.ts";
 import { filePath } from "./paths.ts";
+import { shellWord } from "../../lib/shell-word.ts";
 
 export interface CommandGroup {
   readonly title: string;
@@ -13,8 +14,8 @@ export function runCommands(build: BuildSummary, origin: string): CommandGroup[]
   if (main === undefined) return [];
   const file = main.path.slice(main.path.lastIndexOf("/") + 1);
   // It is no option, whatever it begins with.
-  const name = quote(file.startsWith("-") ? `./${file}` : file);
-  const fetch = `curl -fLo ${name} ${quote(origin + filePath(build, main.path))}\necho ${quote(`${main.sha256}  ${file}`)} | sha256sum -c`;
+  const name = shellWord(file.startsWith("-") ? `./${file}` : file);
+  const fetch = `curl -fLo ${name} ${shellWord(origin + filePath(build, main.path))}\necho ${shellWord(`${main.sha256}  ${file}`)} | sha256sum -c`;
   const groups: CommandGroup[] = [{ title: "Download and verify", text: fetch }];
   if (file.endsWith(".deb")) {
     groups.push({
@@ -31,11 +32,11 @@ export function runCommands(build: BuildSummary, origin: string): CommandGroup[]
   const words = (parts: readonly string[]) => parts.filter((part) => part !== "").join(" ");
   if (target === "hvt" || target === "spt") {
     const devices = [
-      ...nets.map((net, i) => `${quote(net)}=tap${100 + i}`).map((text) => ["net", text] as const),
-      ...blocks.map((block) => ["block", `${quote(block)}=${quote(`${block}.img`)}`] as const),
+      ...nets.map((net, i) => `${shellWord(net)}=tap${100 + i}`).map((text) => ["net", text] as const),
+      ...blocks.map((block) => ["block", `${shellWord(block)}=${shellWord(`${block}.img`)}`] as const),
     ];
     // Networks come by themselves, and volumes that don't exist are made.
-    const volumes = blocks.map((block) => `--block ${quote(`${block}=${block}`)}`);
+    const volumes = blocks.map((block) => `--block ${shellWord(`${block}=${block}`)}`);
     const size = blocks.length === 0 ? "" : "--size 64M";
     groups.push({ title: "Run it", text: words(["robur run", ...volumes, size, name]) });
     const tender = devices.map(([kind, text]) => `--${kind}:${text}`);
@@ -44,12 +45,12 @@ export function runCommands(build: BuildSummary, origin: string): CommandGroup[]
       text: words([`solo5-${target}`, ...tender, "--", name]),
     });
     const albatross = [
-      ...nets.map((net) => `--net ${quote(`${net}:service`)}`),
-      ...blocks.map((block) => `--block ${quote(`${block}:${block}`)}`),
+      ...nets.map((net) => `--net ${shellWord(`${net}:service`)}`),
+      ...blocks.map((block) => `--block ${shellWord(`${block}:${block}`)}`),
     ];
     groups.push({
       title: "Run it by albatross",
-      text: words(["albatross-client create --mem=64", ...albatross, quote(job), name]),
+      text: words(["albatross-client create --mem=64", ...albatross, shellWord(job), name]),
     });
   }
   return groups;
@@ -61,13 +62,8 @@ const APT_KEY = "/etc/apt/keyrings/robur.asc";
 export function aptCommands(origin: string, platform: Platform): string {
   const source = `deb [signed-by=${APT_KEY}] ${origin}/deb ${platform} main`;
   return [
-    `curl -fsSL ${quote(`${origin}/deb/robur.asc`)} | sudo tee ${APT_KEY} >/dev/null`,
-    `echo ${quote(source)} | sudo tee /etc/apt/sources.list.d/robur.list`,
+    `curl -fsSL ${shellWord(`${origin}/deb/robur.asc`)} | sudo tee ${APT_KEY} >/dev/null`,
+    `echo ${shellWord(source)} | sudo tee /etc/apt/sources.list.d/robur.list`,
     "sudo apt update",
   ].join("\n");
-}
-
-/** One word for a POSIX shell: files are called as whoever built them likes. */
-export function quote(text: string): string {
-  return /^[\w./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
