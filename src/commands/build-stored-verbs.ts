@@ -2,7 +2,8 @@
 import { formatSize } from "../lib/units.ts";
 import { print, printError } from "../linux/libc.ts";
 import type { BuildSummary } from "../store/api.ts";
-import { BUILD_COLUMNS, formatDuration } from "./client/build-text.ts";
+import { formatDuration } from "../lib/duration.ts";
+import { BUILD_COLUMNS } from "./client/build-text.ts";
 import { type BuildAnswer, listBuilds, listJobs, resolveBuild } from "./client/builds.ts";
 import { ask, connect } from "./client/connect.ts";
 import { sayUnfinished } from "./client/definitions.ts";

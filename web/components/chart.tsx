@@ -1,5 +1,6 @@
 /** A course over time as SVG: drawn by the server, and again by the browser as figures come in. */
-import { clock, duration, formatSize, percent } from "./format.ts";
+import { clock, formatSize, percent } from "./format.ts";
+import { formatDuration } from "../../src/lib/duration.ts";
 
 export interface ChartPoint {
   /** Milliseconds since 1970. */
@@ -23,7 +24,7 @@ const LEFT = 54;
 const BOTTOM = 18;
 const TOP = 6;
 
-const FORMATS = { percent, duration, size: (value: number) => formatSize(Math.round(value)) };
+const FORMATS = { percent, duration: formatDuration, size: (value: number) => formatSize(Math.round(value)) };
 
 /** A round number not below `value`: 1, 2 or 5 times a power of the base, in the unit people read. */
 export function niceCeiling(value: number, format: ChartProps["format"]): number {

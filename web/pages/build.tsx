@@ -17,13 +17,14 @@ import {
   reproducibilityOf,
   resultWords,
 } from "../components/builds.tsx";
-import { duration, formatSize, minute, moment } from "../components/format.ts";
+import { formatSize, minute, moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
 import { Findings, Vouchers } from "./build-papers.tsx";
 import { Administer, Others, Reproduced } from "./build-side.tsx";
 import { Act } from "./run-parts.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
+import { formatDuration } from "../../src/lib/duration.ts";
 
 export interface BuildPageProps {
   readonly page: PageContext;
@@ -342,7 +343,7 @@ function Facts({ page, build }: BuildPageProps) {
         <dt>Ended</dt>
         <dd>{moment(build.finishedAt)}</dd>
         <dt>Took</dt>
-        <dd>{duration(build.finishedAt - build.startedAt)}</dd>
+        <dd>{formatDuration(build.finishedAt - build.startedAt)}</dd>
         {build.inputId !== undefined && (
           <>
             <dt>Input id</dt>

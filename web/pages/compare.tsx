@@ -5,9 +5,10 @@ import type { Section } from "../../src/store/comparison/sections.ts";
 import { buildPath, comparePath, jobPath } from "../../src/server/builds/paths.ts";
 import { Hash, ResultBadge, SizeDelta } from "../components/builds.tsx";
 import { DifferenceSections } from "../components/differences.tsx";
-import { duration, formatSize, minute } from "../components/format.ts";
+import { formatSize, minute } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
+import { formatDuration } from "../../src/lib/duration.ts";
 
 /** What binaries say of themselves takes a while, so it is fetched when the rest of the page is there. */
 export type Inside =
@@ -161,7 +162,7 @@ function Side({
         <dd>{platform}</dd>
         <dt>Built</dt>
         <dd>
-          <Ago at={startedAt} page={page} />, in {duration(finishedAt - startedAt)}
+          <Ago at={startedAt} page={page} />, in {formatDuration(finishedAt - startedAt)}
         </dd>
         {main !== undefined && (
           <>

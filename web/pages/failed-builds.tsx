@@ -2,8 +2,8 @@
 import type { BuildSummary } from "../../src/store/api.ts";
 import { buildPath, jobPath } from "../../src/server/builds/paths.ts";
 import { failureWords } from "../components/builds.tsx";
-import { duration } from "../components/format.ts";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
+import { formatDuration } from "../../src/lib/duration.ts";
 
 interface FailedProps {
   readonly page: PageContext;
@@ -67,7 +67,7 @@ export function FailedBuildsPage({ page, builds, platform, next }: FailedProps) 
                   </td>
                   <td class="break">{failureWords(build)}</td>
                   <td class="number" data-label="took">
-                    {duration(build.finishedAt - build.startedAt)}
+                    {formatDuration(build.finishedAt - build.startedAt)}
                   </td>
                 </tr>
               ))}

@@ -20,12 +20,13 @@ import {
   streakText,
 } from "../components/builds.tsx";
 import { Chart } from "../components/chart.tsx";
-import { duration, formatSize, moment } from "../components/format.ts";
+import { formatSize, moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
 import { Choice } from "./jobs.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
 import { Act, type MayDo, RunBadge } from "./run-parts.tsx";
+import { formatDuration } from "../../src/lib/duration.ts";
 
 export type Shown = "all" | "successful" | "failed";
 
@@ -388,7 +389,8 @@ function OutputCard({
         </a>
         <span class="tag">{newest.platform}</span>
         <span class="muted small">
-          <Ago at={newest.startedAt} page={page} /> · took {duration(newest.finishedAt - newest.startedAt)}
+          <Ago at={newest.startedAt} page={page} /> · took{" "}
+          {formatDuration(newest.finishedAt - newest.startedAt)}
         </span>
         <span class="pick">
           <label>

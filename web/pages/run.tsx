@@ -5,11 +5,12 @@ import { buildPath, jobPath } from "../../src/server/builds/paths.ts";
 import { runPath } from "../../src/server/builds/run-paths.ts";
 import type { BuildSummary } from "../../src/store/api.ts";
 import { ResultBadge } from "../components/builds.tsx";
-import { duration, moment } from "../components/format.ts";
+import { moment } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
 import { Lines, type TailLine } from "./console-text.tsx";
 import { Act, type MayDo, RunBadge } from "./run-parts.tsx";
+import { formatDuration } from "../../src/lib/duration.ts";
 
 export interface RunPageProps {
   readonly page: PageContext;
@@ -188,7 +189,7 @@ function Facts({ page, run, before }: Pick<RunPageProps, "page" | "run" | "befor
         {took !== undefined && (
           <>
             <dt>Took</dt>
-            <dd>{duration(took)}</dd>
+            <dd>{formatDuration(took)}</dd>
           </>
         )}
         {run.outcome !== null && (

@@ -1,18 +1,10 @@
 /** Builds in words, for lists and pages of text. Pure. */
 import type { BuildSummary } from "../../store/api.ts";
+import { formatDuration } from "../../lib/duration.ts";
 import { formatSize } from "../../lib/units.ts";
 import { formatTime } from "../table.ts";
 import type { ListColumn } from "./list.ts";
 import { resultText } from "../../protocols/builder/result-text.ts";
-
-/** Hours, minutes and seconds of a build's time. */
-export function formatDuration(milliseconds: number): string {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
-}
 
 export const BUILD_COLUMNS: readonly ListColumn<BuildSummary>[] = [
   { key: "id", title: "BUILD", text: ({ id }) => id, cut: 9 },

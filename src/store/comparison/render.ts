@@ -4,6 +4,7 @@ import { formatSize } from "../../lib/units.ts";
 import type { ComparedBuild, Comparison } from "./comparison.ts";
 import { type Section, type SectionLine, formatGrowth, isSame, sectionsOf } from "./sections.ts";
 import { resultText } from "../../protocols/builder/result-text.ts";
+import { formatDuration } from "../../lib/duration.ts";
 
 const MARKS: Readonly<Record<SectionLine["kind"], string>> = {
   added: "+",
@@ -117,9 +118,8 @@ function summary(comparison: Comparison, sections: readonly Section[]): string[]
     const [side, main] = left.main === undefined ? ["right", right.main] : ["left", left.main];
     lines.push(`only the ${side} one has a main binary: ${main?.path}, ${formatSize(main?.size ?? 0)}`);
   }
-  if (duration !== undefined) lines.push(`duration: ${seconds(duration.left)} -> ${seconds(duration.right)}`);
+  if (duration !== undefined)
+    lines.push(`duration: ${formatDuration(duration.left)} -> ${formatDuration(duration.right)}`);
   if (counted.length === 0) lines.push("no differences but those of time and place");
   return [...lines, ...counted.map(({ title, count }) => `${title}: ${count}`)];
 }
-
-const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`;

@@ -18,7 +18,7 @@ import type {
   Sha256,
 } from "../../../src/store/api.ts";
 import { resultWords, sizeDelta, streakText } from "../../../web/components/builds.tsx";
-import { duration } from "../../../web/components/format.ts";
+import { formatDuration } from "../../../src/lib/duration.ts";
 
 let count = 0;
 function run(output: string | undefined, more: Partial<BuildSummary> = {}): BuildSummary {
@@ -172,7 +172,7 @@ describe("runs", () => {
     expect(resultWords({ kind: "signalled", signal: -7 })).toBe("killed by SIGKILL");
     expect(resultWords({ kind: "message", text: "timeout" })).toBe("timed out");
     expect([sizeDelta(10, 10), sizeDelta(10, 12), sizeDelta(12, 10)]).toEqual(["same size", "+2 B", "−2 B"]);
-    expect([400, 12_000, 200_000, 7_500_000].map(duration)).toEqual([
+    expect([400, 12_000, 200_000, 7_500_000].map(formatDuration)).toEqual([
       "0.4 s",
       "12 s",
       "3 min 20 s",
