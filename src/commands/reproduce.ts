@@ -105,7 +105,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       ...{ sandboxes, variations, spool, signal, now: Date.now, network: allowed },
       timeoutMs: timeoutMs ?? settings?.timeoutMs ?? HOUR_MS,
       limits: { ...limits, memoryMb: flags.memory ?? limits.memoryMb },
-      base: settings?.base,
+      ...{ base: settings?.base, basePackages: settings?.basePackages },
       say: (text) => printError(`robur: ${text}\n`),
       onDifference: async (path, left, right) => {
         const text = flags.noDiffoscope || flags.json ? undefined : await diffoscope(left, right);

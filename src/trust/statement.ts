@@ -25,6 +25,8 @@ export interface Resource {
   readonly digest?: Readonly<Record<string, string>>;
   readonly downloadLocation?: string;
   readonly mediaType?: string;
+  /** Its bytes, in Base64, where they are short. */
+  readonly content?: string;
   readonly annotations?: Readonly<Record<string, unknown>>;
 }
 

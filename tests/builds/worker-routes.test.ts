@@ -4,6 +4,7 @@ import type { Assignment, JobName, Platform } from "../../src/builds/api.ts";
 import { encodeLines } from "../../src/builds/runs/console.ts";
 import { DEFAULT_SETTINGS } from "../../src/builds/schedule/settings.ts";
 import { createHarness, errorOf } from "../server/harness.ts";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
 
 const harness = createHarness();
 const { buildService: service, db } = harness.context;
@@ -46,6 +47,8 @@ const end = (header: unknown, ...files: string[]) =>
     `${typeof header === "string" ? header : JSON.stringify(header)}\n${files.join("")}`,
   );
 const GOOD = { kind: "exited", code: 0 };
+
+const SANDBOX = { kind: "bwrap", description: "", packagesSha256: sha256Of("a:all=1\n") };
 
 describe("a worker over HTTP", () => {
   test("posts lines and the end, and the build has them; its console is there when the run's own is gone", async () => {
@@ -101,6 +104,13 @@ describe("a worker over HTTP", () => {
       [`finish?uuid=${uuid}`, end(file("a\0"), "x"), 400],
       [`finish?uuid=${uuid}`, end(file("a", -1), "x"), 400],
       [`finish?uuid=${uuid}`, end(file("a", 2), "x"), 400],
+      // Packages that the hash isn't of.
+      [
+        `finish?uuid=${uuid}`,
+        end({ ...file("a"), sandbox: { ...SANDBOX, packages: "a:all=2\n" } }, "x"),
+        400,
+      ],
+      [`finish?uuid=${uuid}`, end({ ...file("a"), sandbox: { ...SANDBOX, packagesSha256: "x" } }, "x"), 400],
     ];
     for (const [path, body, status] of bad) {
       const response = await ask(`/api/v1/worker/${path}`, body);

@@ -3,11 +3,12 @@
  * shown, run, signed, and built again.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { BUILD_PACKAGES } from "../../src/builds/sandbox/platforms.ts";
 import { currentRoot } from "../../src/builds/sandbox/root-file-systems.ts";
 import { hostPlatform } from "../../src/builds/worker/host-platform.ts";
+import { sha256Of } from "../../src/lib/sha256-of.ts";
 import { readSmallFile } from "../../src/linux/libc.ts";
 import type { Build } from "../../src/store/api.ts";
 import {
@@ -331,6 +332,43 @@ printf 'a\\nB\\n' | sort | head -1; } >bin/out; rm -r list\n`,
       expect(stdout).toMatch(/^ {2}varied {3}environment:/m);
       expect(stdout).toContain("BAD: the result depends on its surroundings, on: home, timezone");
       expect(code).toBe(10);
+    },
+    LONG,
+  );
+
+  test(
+    "by a script has the packages that it ran over in its papers, and is told of others when it is made again",
+    async () => {
+      const { stdout: said } = await runScript(
+        "over",
+        "#!/bin/sh\nmkdir bin; gcc --version >bin/out; cat bin/out\n",
+      );
+      expect(said).toContain("Free Software Foundation");
+      const { build } = JSON.parse(await ok("build", "show", "over", "--json")) as { build: Build };
+      const root = currentRoot(data, PLATFORM)!;
+      const [, name = "", version = ""] = /^(gcc):\w+=(.*)$/m.exec(root.packages)!;
+      const buildinfo = await (await ask(`/job/over/build/${build.id}/buildinfo`)).text();
+      expect(buildinfo).toContain(` ${name} (= ${version}),\n`);
+      expect(buildinfo.match(/^ \S+ \(= \S+\),?$/gm)).toHaveLength(
+        root.packages.trimEnd().split("\n").length,
+      );
+
+      // As `robur sandbox refresh` leaves it after the archive has had an update.
+      const current = join(data, "platforms", PLATFORM, "current.json");
+      const record = readFileSync(current, "utf8");
+      const packages = root.packages.replace(/^(gcc:\w+)=.*$/m, "$1=99");
+      const other = { ...(JSON.parse(record) as object), packages, packagesSha256: sha256Of(packages) };
+      writeFileSync(current, JSON.stringify(other));
+      try {
+        const { stdout, code } = await reproduce("over");
+        expect(stdout).toMatch(
+          new RegExp(`^ {2}gcc:\\w+: ${RegExp.escape(version)} was recorded, 99 was used$`, "m"),
+        );
+        expect(stdout).toContain("GOOD: bin/out is the same, bit for bit");
+        expect(code).toBe(0);
+      } finally {
+        writeFileSync(current, record);
+      }
     },
     LONG,
   );

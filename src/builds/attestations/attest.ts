@@ -87,7 +87,7 @@ export async function attestBuild(
       network: how.network,
       ...optional("worker", build.worker),
     },
-    dependencies: [...ingredientsOf(inputs), ...baseOf(how.sandbox)],
+    dependencies: [...ingredientsOf(inputs), ...baseOf(how.sandbox, inputs)],
     builder: `urn:robur:builder:${how.sandbox?.kind ?? "unsafe"}`,
     version: VERSION,
     invocation: build.id,
@@ -131,10 +131,15 @@ function subjectOf({ path, sha256 }: Artifact): Subject {
   return { name: path, sha256 };
 }
 
-/** The root file system that the job ran in. */
-function baseOf(sandbox: SandboxOrigin | undefined): Resource[] {
+/** The root file system that the job ran in; with its packages, where no file of the build's tells of them. */
+function baseOf(sandbox: SandboxOrigin | undefined, { systemPackages }: InputTexts): Resource[] {
   if (sandbox?.packagesSha256 === undefined) return [];
-  return [{ name: BASE_PACKAGES, digest: { sha256: sandbox.packagesSha256 } }];
+  const { packagesSha256: sha256, packages } = sandbox;
+  const isTold = packages === undefined || systemPackages !== undefined;
+  const content = isTold
+    ? {}
+    : { mediaType: "text/plain", content: Buffer.from(packages).toString("base64") };
+  return [{ name: BASE_PACKAGES, digest: { sha256 }, ...content }];
 }
 
 function optional<T>(key: string, value: T | undefined): Record<string, T> {

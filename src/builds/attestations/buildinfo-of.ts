@@ -45,12 +45,16 @@ export async function oldSums(
   return sums;
 }
 
-/** The file's text. `machine`: Debian's name of what builds without a record of it were made on. Pure. */
+/**
+ * The file's text. `machine`: Debian's name of what builds without a record of it were made on; `basePackages`: what the
+ * root file system of such a build had, NAME:ARCHITECTURE=VERSION a line. Pure.
+ */
 export function buildinfoOf(
   build: Build,
   inputs: InputTexts,
   sums: ReadonlyMap<string, OldSums>,
   machine: string,
+  basePackages?: string,
 ): string {
   const environment = readEnvironment(inputs.environment ?? "");
   const opamPackages = opamPackagesOf(inputs.opamSwitch);
@@ -65,8 +69,16 @@ export function buildinfoOf(
     outputs: build.artifacts
       .filter(({ path }) => isOutput(path))
       .map((artifact: Artifact) => ({ ...artifact, ...sums.get(artifact.path) })),
-    systemPackages: readSystemPackages(inputs.systemPackages ?? ""),
+    systemPackages: readSystemPackages(inputs.systemPackages ?? basePackages ?? "").map(
+      ({ name, version }) => ({ name: withoutOwn(name, machine), version }),
+    ),
     opamPackages,
     environment: [...environment],
   });
+}
+
+/** The name without the architecture that is meant where none is named. */
+function withoutOwn(name: string, machine: string): string {
+  const [bare = "", architecture] = name.split(":");
+  return architecture === "all" || architecture === machine ? bare : name;
 }

@@ -1,5 +1,6 @@
 /** What a build was allowed and what it ran in, out of the statement that its server signed. Pure. */
 import { type Sha256, parseSha256 } from "../../lib/sha256.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { parseEnvelope } from "../../trust/envelope.ts";
 import { PROVENANCE, parseStatement } from "../../trust/statement.ts";
 import { TrustError } from "../../trust/trust-error.ts";
@@ -12,6 +13,8 @@ export interface RecordedSettings {
   readonly timeoutMs: number | undefined;
   /** SHA-256 over the packages of the root file system. */
   readonly base: Sha256 | undefined;
+  /** These packages, NAME:ARCHITECTURE=VERSION a line, where the build has no file that tells of them. */
+  readonly basePackages: string | undefined;
 }
 
 const NOTHING: RecordedSettings = {
@@ -19,6 +22,7 @@ const NOTHING: RecordedSettings = {
   limits: undefined,
   timeoutMs: undefined,
   base: undefined,
+  basePackages: undefined,
 };
 
 /**
@@ -47,13 +51,21 @@ function settingsIn(predicate: Readonly<Record<string, unknown>>): RecordedSetti
   const base = (Array.isArray(dependencies) ? (dependencies as unknown[]) : [])
     .filter(isRecord)
     .find(({ name }) => name === BASE_PACKAGES);
-  const sha256 = base === undefined ? undefined : recordIn(base, "digest")["sha256"];
+  const { sha256 } = base === undefined ? {} : recordIn(base, "digest");
   return {
     network: networkIn(internal["network"]),
     limits: isRecord(internal["limits"]) ? limitsIn(internal["limits"]) : undefined,
     timeoutMs: typeof seconds === "number" && seconds > 0 ? seconds * 1000 : undefined,
     base: typeof sha256 === "string" ? parseSha256(sha256) : undefined,
+    basePackages: packagesIn(base?.["content"], sha256),
   };
+}
+
+/** Only what the digest is of. */
+function packagesIn(content: unknown, sha256: unknown): string | undefined {
+  if (typeof content !== "string") return undefined;
+  const text = Buffer.from(content, "base64").toString("utf8");
+  return sha256Of(text) === sha256 ? text : undefined;
 }
 
 function networkIn(value: unknown): JobNetwork | undefined {

@@ -17,6 +17,7 @@ export interface ReproduceOptions extends AttemptOptions {
   readonly variations: readonly Variation[];
   /** The packages of the root file system that the original ran in, where that is known. */
   readonly base: Sha256 | undefined;
+  readonly basePackages: string | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Told what is being done. */
@@ -71,7 +72,7 @@ export async function reproduce(
   const startedAt = options.now();
   const end = (findings: Findings, made?: Attempt): ReproductionReport => ({
     ...findings,
-    otherPackages: made === undefined ? [] : differentPackages(original, made),
+    otherPackages: made === undefined ? [] : differentPackages(original, made, options.basePackages),
     isOtherBase: made !== undefined && isOther(options.base, made),
     lastLines: made !== undefined && findings.verdict === "FAIL" ? made.lastLines : [],
     startedAt,
@@ -208,11 +209,19 @@ function summarise(files: readonly FileComparison[]): string {
   return `${bad.length} of ${files.length} files are not the same: ${some.join(", ")}${more}`;
 }
 
-function differentPackages(original: OriginalBuild, rebuilt: Attempt): ReproductionReport["otherPackages"] {
-  const now = inputsOf(rebuilt.files).systemPackages;
-  if (original.inputs.systemPackages === undefined || now === undefined) return [];
+/** By what orb recorded of both, or by the root file systems of both. */
+function differentPackages(
+  { inputs }: OriginalBuild,
+  { files, sandbox }: Attempt,
+  basePackages: string | undefined,
+): ReproductionReport["otherPackages"] {
+  const [before, now] =
+    inputs.systemPackages === undefined
+      ? [basePackages, sandbox?.packages]
+      : [inputs.systemPackages, inputsOf(files).systemPackages];
+  if (before === undefined || now === undefined) return [];
   const used = new Map(readSystemPackages(now).map(({ name, version }) => [name, version]));
-  return readSystemPackages(original.inputs.systemPackages)
+  return readSystemPackages(before)
     .filter(({ name, version }) => used.get(name) !== version)
     .map(({ name, version }) => ({ name, recorded: version, used: used.get(name) }));
 }

@@ -38,6 +38,8 @@ export interface SandboxOrigin {
   readonly kind: "bwrap" | "docker" | "podman" | "unsafe";
   /** SHA-256 over the root file system's sorted package list; undefined without one. */
   readonly packagesSha256: string | undefined;
+  /** That list: NAME:ARCHITECTURE=VERSION, a line each. */
+  readonly packages?: string | undefined;
   readonly description: string;
 }
 

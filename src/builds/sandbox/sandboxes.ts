@@ -222,6 +222,7 @@ class PreparedSandbox implements Sandbox {
     this.origin = {
       kind: "bwrap",
       packagesSha256: root.packagesSha256,
+      packages: root.packages,
       description: `${root.platform} (${root.suite}, ${packages} packages of ${new Date(root.createdAt).toISOString()})${space}`,
     };
   }

@@ -10,6 +10,7 @@ import { buildPath } from "../builds/paths.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
 import { Sha256 } from "./schemas.ts";
+import { recordedSettings } from "../../builds/reproduce/recorded-settings.ts";
 
 const tags = ["reproductions"];
 const Uuid = t.String({ pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" });
@@ -107,7 +108,10 @@ export function paperRoutes({ db, builds, contents }: ServerContext) {
         const build = existingBuild({ builds }, params.build);
         const inputs = await readInputs(builds, contents, build);
         const sums = await oldSums(builds, contents, build);
-        const text = buildinfoOf(build, inputs, sums, process.arch === "arm64" ? "arm64" : "amd64");
+        const machine = process.arch === "arm64" ? "arm64" : "amd64";
+        const own = attestationsOfBuild(db, build.id).filter(({ source }) => source === undefined);
+        const { basePackages } = recordedSettings(own.map(({ envelope }) => envelope).join("\n"));
+        const text = buildinfoOf(build, inputs, sums, machine, basePackages);
         return answer(text, "text/plain; charset=utf-8", `${build.job}_${build.id}.buildinfo`);
       },
       { params: OfBuild, detail: { tags, summary: "The build in the form of Debian's .buildinfo" } },

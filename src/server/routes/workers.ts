@@ -11,6 +11,7 @@ import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
 import { given, platformIn } from "./build-answers.ts";
 import { BodyReader } from "./body-reader.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 
 const tags = ["workers"];
 /** How long a request for work is left unanswered. */
@@ -19,6 +20,8 @@ const TAKE_WAIT_MS = 25_000;
 const LINES_MAX = 4 * 1024 * 1024;
 /** The names of a build's files. */
 const HEADER_MAX = 16 * 1024 * 1024;
+/** Of the list of a root file system\'s packages, which has some hundred lines. */
+const PACKAGES_MAX = 1024 * 1024;
 const FILES_MAX = 20_000;
 const Uuid = t.String({ pattern: "^[0-9a-f-]{36}$" });
 
@@ -133,13 +136,16 @@ function readHeader(line: Uint8Array): FinishHeader {
 }
 
 function isOrigin(sandbox: unknown): sandbox is SandboxOrigin {
-  const { kind, packagesSha256, description } = (sandbox ?? {}) as Readonly<Record<string, unknown>>;
+  const { kind, packagesSha256, packages, description } = (sandbox ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
   if (!["bwrap", "docker", "podman", "unsafe"].includes(String(kind))) return false;
   if (typeof description !== "string" || description.length > 1000) return false;
-  return (
-    packagesSha256 === undefined ||
-    (typeof packagesSha256 === "string" && /^[0-9a-f]{64}$/.test(packagesSha256))
-  );
+  if (packages !== undefined && !(typeof packages === "string" && packages.length <= PACKAGES_MAX))
+    return false;
+  if (packagesSha256 === undefined) return packages === undefined;
+  if (typeof packagesSha256 !== "string" || !/^[0-9a-f]{64}$/.test(packagesSha256)) return false;
+  return packages === undefined || sha256Of(packages) === packagesSha256;
 }
 
 function isFile(file: unknown): file is { path: string; size: number } {

@@ -12,6 +12,7 @@ import { parseEnvelope, signersOf } from "../../../src/trust/envelope.ts";
 import { attestationsAbout, attestationsOfBuild, ownPublicKeys } from "../../../src/trust/records.ts";
 import { parseStatement } from "../../../src/trust/statement.ts";
 import { openLab, recordBytes, upload } from "../../store/builds/lab.ts";
+import { recordedSettings } from "../../../src/builds/reproduce/recorded-settings.ts";
 
 const SHA256 = "ab".repeat(32);
 const SHA512 = "cd".repeat(64);
@@ -189,6 +190,27 @@ describe("a build's papers", () => {
       expect(text).toContain("X-Opam-Installed:\n dep (= 0.1),\n");
       expect(text).toContain('\n SOURCE_DATE_EPOCH="1589138087"\n');
     });
+  });
+
+  test("of a script have the packages of its root file system, which nothing else tells of", async () => {
+    await using lab = openLab();
+    const outcome = await upload(lab.store, await recordBytes({ files: [["bin/out", "x"]] }));
+    if (!outcome.ok) throw new Error(outcome.refusal.message);
+    const packages = "adduser:all=3.134\ngcc:amd64=4:12.2.0-3\nlibc6:i386=2.36-9\n";
+    const sandbox = { ...HOW.sandbox, packagesSha256: sha256Of(packages), packages };
+    const how = { ...HOW, opamPackage: undefined, sandbox };
+    const kept = await attestBuild(
+      { db: lab.db, builds: lab.store, contents: lab.contents },
+      outcome.build,
+      how,
+      5,
+    );
+    const { basePackages } = recordedSettings(kept!.envelope);
+    expect(basePackages).toBe(packages);
+    const none = { opamSwitch: undefined, environment: undefined, systemPackages: undefined };
+    expect(buildinfoOf(outcome.build, none, new Map(), "amd64", basePackages)).toContain(
+      "Installed-Build-Depends:\n adduser (= 3.134),\n gcc (= 4:12.2.0-3),\n libc6:i386 (= 2.36-9)\n",
+    );
   });
 
   test("of a script know the machine from whoever asks", async () => {

@@ -9,12 +9,24 @@ import { formatStatement, provenanceStatement, rebuildStatement } from "../../..
 const key = newSigningKey();
 const line = (statement: Uint8Array) => formatEnvelope(signEnvelope(statement, key));
 const FILE = { name: "a", sha256: sha256Of("a") };
-const NOTHING = { network: undefined, limits: undefined, timeoutMs: undefined, base: undefined };
+const NOTHING = {
+  network: undefined,
+  limits: undefined,
+  timeoutMs: undefined,
+  base: undefined,
+  basePackages: undefined,
+};
 
-function provenance(internal: Record<string, unknown>): string {
+function provenance(internal: Record<string, unknown>, content?: string): string {
   const statement = provenanceStatement({
     ...{ outputs: [FILE], buildType: "urn:x", parameters: {}, internal, builder: "urn:b", version: "1" },
-    dependencies: [{ uri: "pkg:opam/a@1" }, { name: BASE_PACKAGES, digest: { sha256: sha256Of("base") } }],
+    dependencies: [
+      { uri: "pkg:opam/a@1" },
+      {
+        ...{ name: BASE_PACKAGES, digest: { sha256: sha256Of("base") } },
+        ...(content === undefined ? {} : { content: Buffer.from(content).toString("base64") }),
+      },
+    ],
     ...{ invocation: "i", startedAt: 0, finishedAt: 1, byproducts: [] },
   });
   return line(formatStatement(statement));
@@ -37,7 +49,10 @@ describe("what a build was allowed", () => {
       limits: { memoryMb: 512, cpus: undefined, processes: undefined, diskMb: undefined },
       timeoutMs: 90_000,
       base: sha256Of("base"),
+      basePackages: undefined,
     });
+    expect(recordedSettings(provenance({}, "base")).basePackages).toBe("base");
+    expect(recordedSettings(provenance({}, "another")).basePackages).toBeUndefined();
     expect(recordedSettings(rebuild)).toEqual(NOTHING);
     expect(recordedSettings("")).toEqual(NOTHING);
   });
