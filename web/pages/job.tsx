@@ -11,32 +11,21 @@ import {
   Hash,
   type Reproducibility,
   ReproducedBadge,
-  ResultBadge,
-  SizeDelta,
   Strip,
   baseName,
-  failureWords,
   isGood,
   streakText,
 } from "../components/builds.tsx";
 import { Chart } from "../components/chart.tsx";
-import { formatSize, moment } from "../components/format.ts";
-import { Icon } from "../components/icons.tsx";
-import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
+import { formatSize } from "../components/format.ts";
+import { Ago, Page } from "../components/layout.tsx";
 import { Choice } from "./jobs.tsx";
-import { ConsoleTail, type TailLine } from "./console-text.tsx";
+import { Timeline, type TimelineProps } from "./job-timeline.tsx";
 import { Act, type MayDo, RunBadge } from "./run-parts.tsx";
-import { formatDuration } from "../../src/lib/duration.ts";
 
 export type Shown = "all" | "successful" | "failed";
 
-/** Runs that gave one output, or that failed one after another; newest first. */
-export type RunGroup =
-  | { readonly kind: "output"; readonly runs: readonly BuildSummary[] }
-  | { readonly kind: "failed"; readonly runs: readonly BuildSummary[] };
-
-export interface JobPageProps {
-  readonly page: PageContext;
+export interface JobPageProps extends TimelineProps {
   /** One that is only defined has no platforms yet. */
   readonly job: Job;
   /** How this server builds it; undefined where it doesn't, or the visitor may not know. */
@@ -53,12 +42,9 @@ export interface JobPageProps {
     readonly latest: BuildSummary | undefined;
     readonly reproduced: Reproducibility | undefined;
   }[];
-  readonly groups: readonly RunGroup[];
   /** Oldest first, for the charts: of one platform. */
   readonly course: readonly BuildSummary[];
   readonly coursePlatform: string | undefined;
-  /** The end of the console of the newest runs that failed. */
-  readonly excerpts: ReadonlyMap<string, readonly TailLine[]>;
   readonly shown: Shown;
   /** This server as its visitor reached it. */
   readonly origin: string;
@@ -181,7 +167,7 @@ function Runs(props: JobPageProps) {
           <h2 id="builds-title">Runs</h2>
           <RunFilter {...props} />
         </div>
-        {groups.length === 0 ? <p class="card muted">There are no such runs.</p> : <Groups {...props} />}
+        {groups.length === 0 ? <p class="card muted">There are no such runs.</p> : <Timeline {...props} />}
         {props.next !== undefined && (
           <p class="after">
             <a class="button" href={props.next}>
@@ -326,153 +312,5 @@ function RunFilter({ job, platform, shown }: JobPageProps) {
         Show
       </button>
     </form>
-  );
-}
-
-function Groups(props: JobPageProps) {
-  const { groups } = props;
-  /** Counts the outputs: the two newest are what is most likely to be compared. */
-  let rank = 0;
-  const choices = groups.filter(({ kind }) => kind === "output").length;
-  return (
-    <form method="get" action="/compare">
-      <ol class="timeline">
-        {groups.map((group, i) => {
-          const before = groups
-            .slice(i + 1)
-            .find(({ kind, runs }) => kind === "output" && runs[0]?.platform === group.runs[0]?.platform);
-          if (group.kind === "output") rank += 1;
-          return group.kind === "output" ? (
-            <OutputCard
-              key={group.runs[0]!.id}
-              {...props}
-              runs={group.runs}
-              before={before?.runs[0]}
-              rank={rank}
-            />
-          ) : (
-            <FailedCard key={group.runs[0]!.id} {...props} runs={group.runs} />
-          );
-        })}
-      </ol>
-      {choices > 1 && (
-        <p class="after">
-          <button class="button" type="submit">
-            Compare the chosen two
-          </button>
-        </p>
-      )}
-    </form>
-  );
-}
-
-interface CardProps extends JobPageProps {
-  readonly runs: readonly BuildSummary[];
-}
-
-function OutputCard({
-  page,
-  runs,
-  before,
-  rank,
-}: CardProps & { before: BuildSummary | undefined; rank: number }) {
-  const newest = runs[0]!;
-  const main = newest.main!;
-  const name = `${newest.platform}, ${moment(newest.startedAt)}`;
-  const platforms = new Set(runs.map(({ platform }) => platform)).size;
-  return (
-    <li class="card output">
-      <div class="output-head">
-        <ResultBadge build={newest} />
-        <a class="when" href={buildPath(newest)}>
-          <Minute at={newest.startedAt} />
-        </a>
-        <span class="tag">{newest.platform}</span>
-        <span class="muted small">
-          <Ago at={newest.startedAt} page={page} /> · took{" "}
-          {formatDuration(newest.finishedAt - newest.startedAt)}
-        </span>
-        <span class="pick">
-          <label>
-            <input type="radio" name="left" value={newest.id} checked={rank === 2} />
-            <span aria-hidden="true">old</span>
-            <span class="hidden-text">compare {name} as the older one</span>
-          </label>
-          <label>
-            <input type="radio" name="right" value={newest.id} checked={rank === 1} />
-            <span aria-hidden="true">new</span>
-            <span class="hidden-text">compare {name} as the newer one</span>
-          </label>
-        </span>
-      </div>
-      <p class="output-file">
-        <a class="break" href={filePath(newest, main.path)}>
-          <Icon name="download" size={16} /> {visible(baseName(main.path))}
-        </a>
-        <span>{formatSize(main.size)}</span>
-        {before?.main !== undefined && <SizeDelta from={before.main.size} to={main.size} />}
-        <Hash value={main.sha256} />
-        {before !== undefined && (
-          <a class="small" href={`/compare/${before.id}/${newest.id}`}>
-            what changed
-          </a>
-        )}
-      </p>
-      {runs.length > 1 && (
-        <details class="same small">
-          <summary class="muted">
-            {runs.length} runs{platforms > 1 ? ` on ${platforms} platforms` : ""} gave this output, the first{" "}
-            <Ago at={runs.at(-1)!.startedAt} page={page} />
-          </summary>
-          <ul>
-            {runs.map((run) => (
-              <li key={run.id}>
-                <a href={buildPath(run)}>
-                  <Minute at={run.startedAt} />
-                </a>{" "}
-                <span class="tag">{run.platform}</span>
-              </li>
-            ))}
-          </ul>
-        </details>
-      )}
-    </li>
-  );
-}
-
-function FailedCard({ page, runs, excerpts }: CardProps) {
-  const newest = runs[0]!;
-  const first = runs.at(-1)!;
-  const lines = excerpts.get(newest.id);
-  return (
-    <li class="card output failed">
-      <div class="output-head">
-        <ResultBadge build={newest} />
-        <a class="when" href={buildPath(newest)}>
-          <Minute at={newest.startedAt} />
-        </a>
-        <span class="tag">{newest.platform}</span>
-        <span class="muted small">
-          <Ago at={newest.startedAt} page={page} /> · {failureWords(newest)}
-        </span>
-      </div>
-      {runs.length > 1 && (
-        <p class="small">
-          Failed {runs.length} times in a row, first{" "}
-          <a href={buildPath(first)}>
-            <Minute at={first.startedAt} />
-          </a>
-          .
-        </p>
-      )}
-      {lines !== undefined && (
-        <>
-          <ConsoleTail lines={lines} label={`End of the console of ${moment(newest.startedAt)}`} />
-          <p class="small">
-            <a href={`${buildPath(newest)}/log`}>Whole console</a>
-          </p>
-        </>
-      )}
-    </li>
   );
 }

@@ -1,5 +1,5 @@
 /** Runs of a job under what came of them. Pure. */
-import type { RunGroup } from "../../../web/pages/job.tsx";
+import type { RunGroup } from "../../../web/pages/job-timeline.tsx";
 import type { BuildSummary } from "../../store/api.ts";
 
 /**
