@@ -17,6 +17,8 @@ export interface Identities {
   readonly base: number;
   /** The command that goes before what needs rights over files of these users. */
   readonly under: readonly string[];
+  /** The same, as the jobs' user 0. This user's directories, which are often closed to all others, are open to it. */
+  readonly asJobs: readonly string[];
 }
 
 /** The first range of a subuid(5) file for a user by name or number that is large enough. */
@@ -33,7 +35,7 @@ export function subordinateRange(text: string, user: string, uid: number): numbe
 /** For this process. Throws SandboxError no-sandbox where a user has no range. */
 export function identities(): Identities {
   const uid = process.geteuid?.() ?? 0;
-  if (uid === 0) return { isRoot: true, base: ROOT_BASE, under: [] };
+  if (uid === 0) return { isRoot: true, base: ROOT_BASE, under: [], asJobs: [] };
   needProgram("newuidmap");
   const user = userName(uid);
   const [users, groups] = ["/etc/subuid", "/etc/subgid"].map((file) => {
@@ -44,10 +46,18 @@ export function identities(): Identities {
       hint: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${user}`,
     });
   });
+  const unshare = [needProgram("unshare"), "--user"];
+  const maps = (inner: number) => [
+    ...[`--map-users=${users},${inner},${RANGE}`, `--map-groups=${groups},${inner},${RANGE}`],
+  ];
   // User 0 of that namespace is this user, 1 is the first of the range.
-  const maps = [`--map-users=${users},1,${RANGE}`, `--map-groups=${groups},1,${RANGE}`];
-  const under = [needProgram("unshare"), "--user", "--map-root-user", ...maps, "--"];
-  return { isRoot: false, base: 1, under };
+  const under = [...unshare, "--map-root-user", ...maps(1), "--"];
+  // User 0 of this one is the first of the range, and this user is behind its last: root has rights over files of
+  // those users only that its namespace knows.
+  const behind = [`--map-user=${RANGE}`, `--map-group=${RANGE}`];
+  const becoming = [needProgram("setpriv"), "--reuid", "0", "--regid", "0", "--clear-groups", "--"];
+  const asJobs = [...unshare, "--keep-caps", ...behind, ...maps(0), "--", ...becoming];
+  return { isRoot: false, base: 1, under, asJobs };
 }
 
 function userName(uid: number): string {

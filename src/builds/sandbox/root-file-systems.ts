@@ -115,17 +115,13 @@ export async function makeRoot(
 async function bootstrap(
   definition: PlatformDefinition,
   target: string,
-  { isRoot }: Identities,
+  { isRoot, asJobs }: Identities,
   onLine: MakeOptions["onLine"],
 ): Promise<void> {
-  const { status, stderr } = await call(
-    [
-      ...withUs(isRoot),
-      needProgram("mmdebstrap"),
-      ...bootstrapArguments(definition, target, isRoot, hostSources()),
-    ],
-    { onLine },
-  );
+  const bootstrap = bootstrapArguments(definition, target, isRoot, hostSources());
+  const { status, stderr } = await call([...asJobs, ...withUs(), needProgram("mmdebstrap"), ...bootstrap], {
+    onLine,
+  });
   if (status === 0) return;
   const errors = stderr.split("\n").filter((line) => /^(E|W|Err|error):/i.test(line));
   const why = (errors.length > 0 ? errors : stderr.trim().split("\n")).slice(-4).join("\n");
@@ -139,12 +135,10 @@ async function bootstrap(
 }
 
 /** What it starts ends with this process; else it would go on for minutes beside the one that is started next. */
-function withUs(isRoot: boolean): string[] {
-  const dying = [needProgram("setpriv"), "--pdeathsig", "KILL", "--"];
-  // A user's mmdebstrap makes a process namespace by itself.
-  if (!isRoot) return dying;
-  return [...dying, needProgram("unshare"), "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
-}
+const withUs = () => [
+  ...[needProgram("setpriv"), "--pdeathsig", "KILL", "--"],
+  ...[needProgram("unshare"), "--pid", "--fork", "--kill-child", "--mount-proc", "--"],
+];
 
 /** What to do about what mmdebstrap complains of. */
 function bootstrapHint(stderr: string): { hint?: string } {
@@ -172,7 +166,10 @@ export function bootstrapArguments(
   const own = mirror ?? (host?.suite === suite ? host.file : undefined);
   return [
     "--variant=minbase",
-    `--mode=${isRoot ? "root" : "unshare"}`,
+    // Its own mode for users would have a root that can't reach this user's directories.
+    "--mode=root",
+    // No user namespace may mount that without a network of its own.
+    ...(isRoot ? [] : ["--skip=chroot/mount/sys"]),
     "--format=directory",
     `--components=${components.join(",")}`,
     `--include=${packages.join(",")}`,

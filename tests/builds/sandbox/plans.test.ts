@@ -193,7 +193,8 @@ describe("platforms", () => {
       "bookworm",
       "/t",
     ]);
-    expect(bootstrapArguments(definition, "/t", false, host)).toContain("--mode=unshare");
+    expect(bootstrapArguments(definition, "/t", false, host)).toContain("--skip=chroot/mount/sys");
+    expect(bootstrapArguments(definition, "/t", true, host)).not.toContain("--skip=chroot/mount/sys");
   });
 
   test("are known by their installed packages, sorted", () => {

@@ -52,7 +52,9 @@ function makeAccounts(): void {
   }
   // newuidmap is the system's, and the way to everything leads through here.
   for (const path of [directory, accounts]) chmodSync(path, 0o755);
-  mkdirSync(data, { recursive: true });
+  // Closed to all others, as homes are and as robur makes its own directory.
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  chmodSync(home, 0o700);
   for (const path of [home, data]) chownSync(path, UID, UID);
 }
 
