@@ -7,6 +7,7 @@ import type { Database } from "bun:sqlite";
 import { DatabaseError } from "../db/database-error.ts";
 import { write } from "../db/open.ts";
 import { errorLine } from "../lib/errors.ts";
+import { resultText } from "../protocols/builder/result-text.ts";
 import type { BuildStore, ContentSession, ContentStore } from "../store/api.ts";
 import type { ConsoleLine, JobDefinition, JobName, Outcome, Platform, Run, RunId } from "./api.ts";
 import { done, refuse } from "./api.ts";
@@ -33,7 +34,6 @@ import { type Change, type ScheduleEvent, decide } from "./schedule/decide.ts";
 import { type Performed, factsOf, nextDue, perform, platformNames, queueOf } from "./schedule/records.ts";
 import { countWaiting, highestPriority, runsBefore } from "./schedule/records.ts";
 import type { ScriptSource } from "./templates.ts";
-import { resultText } from "../protocols/builder/result-text.ts";
 
 export interface BuildServiceOptions {
   readonly db: Database;

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { RoburError, UsageError, formatError } from "../lib/errors.ts";
+import { shellWord } from "../lib/shell-word.ts";
 import { print, printError } from "../linux/libc.ts";
 import { parseDeclaration } from "./apply/declaration.ts";
 import { type LookedAt, lookAtImages } from "./apply/images.ts";
@@ -12,7 +13,6 @@ import { clientParser, parseClient } from "./client/parser.ts";
 import { listUnikernels } from "./client/resolve-name.ts";
 import type { StartedAnswer } from "./client/started.ts";
 import { confirm } from "./confirm.ts";
-import { shellWord } from "../lib/shell-word.ts";
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {

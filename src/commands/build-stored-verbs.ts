@@ -1,6 +1,7 @@
 /** What `robur build` does with the builds that are kept. */
 import { formatSize } from "../lib/units.ts";
 import { print, printError } from "../linux/libc.ts";
+import { resultText } from "../protocols/builder/result-text.ts";
 import type { BuildSummary } from "../store/api.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { BUILD_COLUMNS } from "./client/build-text.ts";
@@ -10,7 +11,6 @@ import { sayUnfinished } from "./client/definitions.ts";
 import { type ListFlags, printList } from "./client/list.ts";
 import { confirm } from "./confirm.ts";
 import { formatTable, formatTime, printable } from "./table.ts";
-import { resultText } from "../protocols/builder/result-text.ts";
 
 interface ToHost {
   readonly host: string | undefined;

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Sandboxes } from "../builds/sandbox/api.ts";
 
-export const SANDBOX_KINDS = ["bwrap", "docker", "podman"] as const;
+const SANDBOX_KINDS = ["bwrap", "docker", "podman"] as const;
 export type SandboxKind = (typeof SANDBOX_KINDS)[number];
 
 /** The flag, for yargs. */

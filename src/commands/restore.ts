@@ -2,13 +2,13 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import yargs from "yargs";
+import { shellWord } from "../lib/shell-word.ts";
 import { printError } from "../linux/libc.ts";
 import { type Restored, restoreBackup } from "../orchestrator/backup/restore.ts";
 import { placesOf } from "./backup.ts";
 import { confirm } from "./confirm.ts";
 import { longWork } from "./long-work.ts";
 import { parse } from "./parse.ts";
-import { shellWord } from "../lib/shell-word.ts";
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {

@@ -1,8 +1,8 @@
 /** The tender's command line that a run amounts to, for another program or for people to read and change. */
+import { shellWord } from "../lib/shell-word.ts";
 import { MIB } from "../lib/units.ts";
 import type { Target } from "../image/abi.ts";
 import { type DeviceRequest, formatMac } from "../tender/attach.ts";
-import { shellWord } from "../lib/shell-word.ts";
 
 /** Options as solo5-hvt and solo5-spt take them, and the image and its arguments behind. `memory` in bytes. */
 export function tenderArguments(

@@ -8,8 +8,8 @@ import { recordLocal } from "../server/accounts/audit.ts";
 import { SCOPES, type Token, createToken, listTokens, removeToken } from "../server/accounts/tokens.ts";
 import { findUser } from "../server/accounts/users.ts";
 import { parse } from "./parse.ts";
-import { formatTable, formatTime } from "./table.ts";
 import { openServerDatabase } from "./server-database.ts";
+import { formatTable, formatTime } from "./table.ts";
 
 /** The entry of the command. */
 export async function main(argv: readonly string[]): Promise<void> {

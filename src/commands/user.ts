@@ -16,8 +16,8 @@ import {
 } from "../server/accounts/users.ts";
 import { parse } from "./parse.ts";
 import { readPassword } from "./password.ts";
-import { formatTable, formatTime } from "./table.ts";
 import { openServerDatabase } from "./server-database.ts";
+import { formatTable, formatTime } from "./table.ts";
 
 const withName = <T>(y: Argv<T>) => y.positional("name", { type: "string", demandOption: true });
 const withPassword = <T>(y: Argv<T>) =>

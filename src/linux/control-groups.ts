@@ -6,8 +6,8 @@
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { MIB } from "../lib/units.ts";
-import { readSmallFile } from "./libc.ts";
 import { attempt } from "./attempt.ts";
+import { readSmallFile } from "./libc.ts";
 
 const MOUNT = "/sys/fs/cgroup";
 /** The controllers that are used here, by their names in both versions. */

@@ -7,9 +7,9 @@
 import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MIB } from "../lib/units.ts";
+import { attempt } from "../linux/attempt.ts";
 import { readSmallFile } from "../linux/libc.ts";
 import type { UnikernelConfig, UnikernelId } from "./api.ts";
-import { attempt } from "../linux/attempt.ts";
 
 const MOUNT = "/sys/fs/cgroup";
 /** What a tender takes besides its guest's memory at most, in MiB. */

@@ -3,8 +3,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import type { Assignment, JobName, Platform } from "../../src/builds/api.ts";
 import { encodeLines } from "../../src/builds/runs/console.ts";
 import { DEFAULT_SETTINGS } from "../../src/builds/schedule/settings.ts";
-import { createHarness, errorOf } from "../server/harness.ts";
 import { sha256Of } from "../../src/lib/sha256-of.ts";
+import { createHarness, errorOf } from "../server/harness.ts";
 
 const harness = createHarness();
 const { buildService: service, db } = harness.context;

@@ -1,11 +1,11 @@
 /** What the pages of builds have in common. */
+import { resultText } from "../../src/protocols/builder/result-text.ts";
 import type { BuildResult, BuildSummary, Reproductions } from "../../src/store/api.ts";
 import type { RebuildCounts } from "../../src/trust/reproductions.ts";
 import { buildPath } from "../../src/server/builds/paths.ts";
 import { formatSize, moment, relative } from "./format.ts";
 import { Icon } from "./icons.tsx";
 import type { PageContext } from "./layout.tsx";
-import { resultText } from "../../src/protocols/builder/result-text.ts";
 
 /** OCaml's numbers of the signals that end builds. */
 const SIGNALS: Readonly<Record<number, string>> = {

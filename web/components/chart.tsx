@@ -1,6 +1,6 @@
 /** A course over time as SVG: drawn by the server, and again by the browser as figures come in. */
-import { clock, formatSize, percent } from "./format.ts";
 import { formatDuration } from "../../src/lib/duration.ts";
+import { clock, formatSize, percent } from "./format.ts";
 
 export interface ChartPoint {
   /** Milliseconds since 1970. */

@@ -1,4 +1,5 @@
 /** A build's papers: what came of building it again, and who has signed what about it. */
+import { shellWord } from "../../src/lib/shell-word.ts";
 import { buildPath } from "../../src/server/builds/paths.ts";
 import type { Build } from "../../src/store/api.ts";
 import type { StatementView } from "../../src/trust/listing.ts";
@@ -6,7 +7,6 @@ import { type Reproduction, type Verdict, summaryOf } from "../../src/trust/repr
 import { Command, baseName } from "../components/builds.tsx";
 import { Icon } from "../components/icons.tsx";
 import { Ago, type PageContext } from "../components/layout.tsx";
-import { shellWord } from "../../src/lib/shell-word.ts";
 
 interface RebuildsProps {
   readonly page: PageContext;

@@ -1,4 +1,5 @@
 /** One build: what came of it, how to run it, who got the same, and how it went. */
+import { formatDuration } from "../../src/lib/duration.ts";
 import type { Artifact, Build, BuildSummary, Neighbours, Reproductions } from "../../src/store/api.ts";
 import { visible } from "../../src/lib/errors.ts";
 import { buildPath, comparePath, filePath, jobPath } from "../../src/server/builds/paths.ts";
@@ -24,7 +25,6 @@ import { Findings, Vouchers } from "./build-papers.tsx";
 import { Administer, Others, Reproduced } from "./build-side.tsx";
 import { Act } from "./run-parts.tsx";
 import { ConsoleTail, type TailLine } from "./console-text.tsx";
-import { formatDuration } from "../../src/lib/duration.ts";
 
 export interface BuildPageProps {
   readonly page: PageContext;

@@ -1,4 +1,5 @@
 /** Two builds side by side: what is different of what came out, and of what went in. */
+import { formatDuration } from "../../src/lib/duration.ts";
 import type { Build, BuildSummary, JobName } from "../../src/store/api.ts";
 import { BINARY_ANCHOR } from "../../src/store/comparison/elf-sections.ts";
 import type { Section } from "../../src/store/comparison/sections.ts";
@@ -8,7 +9,6 @@ import { DifferenceSections } from "../components/differences.tsx";
 import { formatSize, minute } from "../components/format.ts";
 import { Icon } from "../components/icons.tsx";
 import { Ago, Minute, Page, type PageContext } from "../components/layout.tsx";
-import { formatDuration } from "../../src/lib/duration.ts";
 
 /** What binaries say of themselves takes a while, so it is fetched when the rest of the page is there. */
 export type Inside =

@@ -1,9 +1,9 @@
 /** The builds of all jobs that failed, newest first. */
+import { formatDuration } from "../../src/lib/duration.ts";
 import type { BuildSummary } from "../../src/store/api.ts";
 import { buildPath, jobPath } from "../../src/server/builds/paths.ts";
 import { failureWords } from "../components/builds.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
-import { formatDuration } from "../../src/lib/duration.ts";
 
 interface FailedProps {
   readonly page: PageContext;

@@ -1,6 +1,7 @@
 /** One run: how it stands, and its console as it grows. */
 import type { Run } from "../../src/builds/api.ts";
 import { nameOf } from "../../src/builds/runs/name.ts";
+import { formatDuration } from "../../src/lib/duration.ts";
 import { buildPath, jobPath } from "../../src/server/builds/paths.ts";
 import { runPath } from "../../src/server/builds/run-paths.ts";
 import type { BuildSummary } from "../../src/store/api.ts";
@@ -10,7 +11,6 @@ import { Icon } from "../components/icons.tsx";
 import { Ago, Page, type PageContext } from "../components/layout.tsx";
 import { Lines, type TailLine } from "./console-text.tsx";
 import { Act, type MayDo, RunBadge } from "./run-parts.tsx";
-import { formatDuration } from "../../src/lib/duration.ts";
 
 export interface RunPageProps {
   readonly page: PageContext;

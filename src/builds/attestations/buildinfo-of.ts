@@ -60,17 +60,18 @@ export function buildinfoOf(
   const opamPackages = opamPackagesOf(inputs.opamSwitch);
   const root = opamPackages.find(({ name }) => name === environment.get("ORB_BUILDING_PACKAGE"));
   const arch = environment.get("ARCH");
+  const architecture = arch === undefined ? machine : (DEBIAN_NAMES[arch] ?? arch);
   return formatBuildinfo({
     source: root?.name ?? build.job,
     version: root?.version ?? "0",
-    architecture: arch === undefined ? machine : (DEBIAN_NAMES[arch] ?? arch),
+    architecture,
     builtAt: build.finishedAt,
     buildPath: environment.get("PREFIX"),
     outputs: build.artifacts
       .filter(({ path }) => isOutput(path))
       .map((artifact: Artifact) => ({ ...artifact, ...sums.get(artifact.path) })),
     systemPackages: readSystemPackages(inputs.systemPackages ?? basePackages ?? "").map(
-      ({ name, version }) => ({ name: withoutOwn(name, machine), version }),
+      ({ name, version }) => ({ name: withoutOwn(name, architecture), version }),
     ),
     opamPackages,
     environment: [...environment],
@@ -78,7 +79,7 @@ export function buildinfoOf(
 }
 
 /** The name without the architecture that is meant where none is named. */
-function withoutOwn(name: string, machine: string): string {
+function withoutOwn(name: string, own: string): string {
   const [bare = "", architecture] = name.split(":");
-  return architecture === "all" || architecture === machine ? bare : name;
+  return architecture === "all" || architecture === own ? bare : name;
 }

@@ -3,6 +3,7 @@
  * as different as they can be made; if that differs, once for each variation, to find the one that the result depends on.
  */
 import type { Sha256 } from "../../lib/sha256.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 import { readSystemPackages } from "../attestations/ingredients.ts";
 import { type Attempt, type AttemptOptions, attempt } from "./attempt.ts";
 import { type Explanation, explainDifference } from "./explain.ts";
@@ -10,7 +11,6 @@ import { type OriginalBuild, inputsOf } from "./original-build.ts";
 import { type FileComparison, type OutputFile, type Verdict, compareOutputs, verdictOn } from "./outputs.ts";
 import { rebuildKind } from "./rebuild-job.ts";
 import { type Variation, readVariations } from "./variations.ts";
-import { resultText } from "../../protocols/builder/result-text.ts";
 
 export interface ReproduceOptions extends AttemptOptions {
   /** Empty: the surroundings are only new, not different. */

@@ -3,6 +3,7 @@
  * a worker must show, so what comes from an attempt that was given up changes nothing.
  */
 import { write } from "../../db/open.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 import type {
   Assignment,
   BuildId,
@@ -34,7 +35,6 @@ import {
   runOf,
 } from "./records.ts";
 import { WorkerList } from "./worker-list.ts";
-import { resultText } from "../../protocols/builder/result-text.ts";
 
 export interface DeskOptions {
   readonly ledger: RunLedger;

@@ -1,10 +1,10 @@
 /** Builds in words, for lists and pages of text. Pure. */
+import { resultText } from "../../protocols/builder/result-text.ts";
 import type { BuildSummary } from "../../store/api.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { formatSize } from "../../lib/units.ts";
 import { formatTime } from "../table.ts";
 import type { ListColumn } from "./list.ts";
-import { resultText } from "../../protocols/builder/result-text.ts";
 
 export const BUILD_COLUMNS: readonly ListColumn<BuildSummary>[] = [
   { key: "id", title: "BUILD", text: ({ id }) => id, cut: 9 },

@@ -9,9 +9,9 @@ import { type FoundBackup, backupDirectory, listBackups, scheduledName } from ".
 import { backupsToRemove, nextBackupAt } from "../../db/backup/plan.ts";
 import { type BackupSettings, readBackupSettings } from "../../db/backup/settings.ts";
 import { RoburError, errorLine } from "../../lib/errors.ts";
+import { pause } from "../../lib/pause.ts";
 import { selfCommand } from "../../lib/self.ts";
 import { BackupError } from "../../db/backup/backup-error.ts";
-import { pause } from "../../lib/pause.ts";
 
 export interface ScheduleOptions {
   readonly db: Database;

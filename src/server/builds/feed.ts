@@ -1,7 +1,7 @@
 /** The runs of a job as a feed (Atom, RFC 4287). Pure. */
+import { resultText } from "../../protocols/builder/result-text.ts";
 import type { BuildSummary, Job } from "../../store/api.ts";
 import { buildPath, jobPath } from "./paths.ts";
-import { resultText } from "../../protocols/builder/result-text.ts";
 
 /** `origin`: this server as its visitor reached it. `builds`: newest first. */
 export function atomFeed(job: Job, builds: readonly BuildSummary[], origin: string): string {

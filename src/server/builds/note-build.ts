@@ -1,8 +1,8 @@
 /** A build that is now in the store: said to whoever follows events, so hooks tell of it. */
+import { resultText } from "../../protocols/builder/result-text.ts";
 import { type Build, type BuildId, parseBuildId } from "../../store/api.ts";
 import type { ServerContext } from "../context.ts";
 import { buildPath } from "./paths.ts";
-import { resultText } from "../../protocols/builder/result-text.ts";
 
 /** To be called once for each build, after it was stored. `notedBuild` finds the build in the sentence again. */
 export function noteBuild(

@@ -1,6 +1,6 @@
 /** builder-web's JSON, field by field: its clients refuse what differs. Pure. */
-import type { Build, BuildSummary, JobOverview, OutputGroup } from "../../store/api.ts";
 import { resultText } from "../../protocols/builder/result-text.ts";
+import type { Build, BuildSummary, JobOverview, OutputGroup } from "../../store/api.ts";
 
 /** Jobs without a section are shown under this one. */
 export const NO_SECTION = "Uncategorized";

@@ -1,7 +1,7 @@
 /** How a build's binary is fetched, checked and run: lines for a terminal, from what the unikernel says of itself. Pure. */
+import { shellWord } from "../../lib/shell-word.ts";
 import type { BuildSummary, Platform } from "../../store/api.ts";
 import { filePath } from "./paths.ts";
-import { shellWord } from "../../lib/shell-word.ts";
 
 export interface CommandGroup {
   readonly title: string;

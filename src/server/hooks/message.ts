@@ -1,8 +1,8 @@
 /** What hooks are told: one JSON document an event, the same for all kinds. */
 import type { EventKind, OrchestratorEvent } from "../../orchestrator/api.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 import type { Build } from "../../store/api.ts";
 import { buildPath } from "../builds/paths.ts";
-import { resultText } from "../../protocols/builder/result-text.ts";
 
 /** What hooks call the kinds of events. */
 const NAMES: Record<EventKind, string> = {

@@ -2,6 +2,7 @@
 import { Elysia, t } from "elysia";
 import { attestRebuild, readInputs } from "../../builds/attestations/attest.ts";
 import { buildinfoOf, oldSums } from "../../builds/attestations/buildinfo-of.ts";
+import { recordedSettings } from "../../builds/reproduce/recorded-settings.ts";
 import type { Sha256 as Sha256Type } from "../../lib/sha256.ts";
 import { attestationsOfBuild } from "../../trust/records.ts";
 import { keepReproduction, reproductionsOf, summaryOf } from "../../trust/reproductions.ts";
@@ -10,7 +11,6 @@ import { buildPath } from "../builds/paths.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
 import { Sha256 } from "./schemas.ts";
-import { recordedSettings } from "../../builds/reproduce/recorded-settings.ts";
 
 const tags = ["reproductions"];
 const Uuid = t.String({ pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" });

@@ -5,13 +5,13 @@ import type { SandboxOrigin } from "../../builds/sandbox/api.ts";
 import { decodeLines } from "../../builds/runs/console.ts";
 import type { CollectedFile } from "../../builds/runs/keep.ts";
 import { HERE } from "../../builds/runs/worker-list.ts";
+import { sha256Of } from "../../lib/sha256-of.ts";
 import { type BuildId, type ContentSession, parseBuildId } from "../../store/api.ts";
 import { visitOf } from "../access/visit.ts";
 import type { ServerContext } from "../context.ts";
 import { HttpError } from "../http/http-error.ts";
 import { given, platformIn } from "./build-answers.ts";
 import { BodyReader } from "./body-reader.ts";
-import { sha256Of } from "../../lib/sha256-of.ts";
 
 const tags = ["workers"];
 /** How long a request for work is left unanswered. */

@@ -1,11 +1,11 @@
 /** Collection by itself: soon after the server starts, and each day. The server calls it once and ends it by `signal`. */
 import type { Database } from "bun:sqlite";
 import { RoburError, errorLine } from "../../lib/errors.ts";
+import { pause } from "../../lib/pause.ts";
 import type { BuildStore } from "../api.ts";
 import { type Collected, type CollectedContents, collect } from "./collect.ts";
 import { removeBuilds } from "./remove-builds.ts";
 import { readRetention, rulesOf } from "./retention-settings.ts";
-import { pause } from "../../lib/pause.ts";
 
 export interface CollectionSchedule {
   readonly db: Database;

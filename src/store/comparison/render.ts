@@ -1,10 +1,10 @@
 /** A comparison as text for a terminal, and as Markdown for a comment on a change. */
+import { formatDuration } from "../../lib/duration.ts";
 import { visible } from "../../lib/errors.ts";
 import { formatSize } from "../../lib/units.ts";
 import type { ComparedBuild, Comparison } from "./comparison.ts";
 import { type Section, type SectionLine, formatGrowth, isSame, sectionsOf } from "./sections.ts";
 import { resultText } from "../../protocols/builder/result-text.ts";
-import { formatDuration } from "../../lib/duration.ts";
 
 const MARKS: Readonly<Record<SectionLine["kind"], string>> = {
   added: "+",

@@ -3,12 +3,12 @@
  * from the packages to the environment, and what that made of the binary. Every form of output is made of these.
  */
 import { formatSize } from "../../lib/units.ts";
+import { resultText } from "../../protocols/builder/result-text.ts";
 import type { Sha256 } from "../api.ts";
 import type { Comparison, Part } from "./comparison.ts";
 import { elfSections } from "./elf-sections.ts";
 import { type KeyedChanges, isNoise } from "./keyed-lines.ts";
 import { type Section, type SectionLine, line, section } from "./section.ts";
-import { resultText } from "../../protocols/builder/result-text.ts";
 
 export type { Section, SectionLine } from "./section.ts";
 

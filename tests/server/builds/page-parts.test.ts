@@ -1,6 +1,7 @@
 /** The parts of pages that are pure: READMEs, groups of runs, commands, feeds, filters. */
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { formatDuration } from "../../../src/lib/duration.ts";
 import { disposition, typeOfPath } from "../../../src/server/builds/content-types.ts";
 import { atomFeed } from "../../../src/server/builds/feed.ts";
 import { chooseJobs, choicesOf, readJobsQuery } from "../../../src/server/builds/job-list.ts";
@@ -18,7 +19,6 @@ import type {
   Sha256,
 } from "../../../src/store/api.ts";
 import { resultWords, sizeDelta, streakText } from "../../../web/components/builds.tsx";
-import { formatDuration } from "../../../src/lib/duration.ts";
 
 let count = 0;
 function run(output: string | undefined, more: Partial<BuildSummary> = {}): BuildSummary {
